@@ -1,0 +1,1 @@
+//! Budgets: every operator reserves before it allocates, host and device apart.

@@ -1,0 +1,1 @@
+//! Constructors that check types once.

@@ -1,0 +1,1 @@
+//! Vectorised evaluation on the CPU.

@@ -1,0 +1,1 @@
+//! Interval arithmetic: which results cannot overflow.

@@ -1,0 +1,15 @@
+//! Stable order of a batch by several keys.
+
+pub mod cpu;
+pub mod gpu;
+
+/// One sort key: a column, its direction and where its nulls go. There is no default below the SQL layer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub struct SortKey {
+    /// Column of the input.
+    pub column: usize,
+    /// Greatest first.
+    pub descending: bool,
+    /// Nulls before all values, whatever the direction.
+    pub nulls_first: bool,
+}

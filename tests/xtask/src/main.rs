@@ -1,0 +1,2 @@
+//! Pilaster.
+fn main() {}
