@@ -36,7 +36,12 @@ pub enum Error {
     #[error("invalid input: {0}")]
     InvalidInput(String),
     /// A file contradicts itself or its format.
-    #[error("corrupt file {path}{}{}{}: {reason}", at(" column", column), at(" row group", row_group), at(" offset", offset))]
+    #[error(
+        "corrupt file {path}{}{}{}: {reason}",
+        at(" column", column),
+        at(" row group", row_group),
+        at(" offset", offset)
+    )]
     CorruptFile {
         /// The file.
         path: String,

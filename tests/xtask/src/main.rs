@@ -1,2 +1,34 @@
-//! Pilaster.
-fn main() {}
+//! Developer tasks, run as `cargo xtask <task>`:
+//!
+//! - `setup`: installs what the tests need on Debian and Ubuntu; elsewhere says what is missing.
+//! - `test`: `setup`, then every test, the property tests once per device profile and subgroup width; ends with counts.
+//! - `single-versions`: fails unless the lock file holds one version of each crate that must be single.
+
+mod lavapipe;
+mod lock;
+mod sources;
+mod suite;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask setup | test | single-versions";
+
+/// What a task failed for, ready to print.
+type Failure = String;
+
+fn main() -> ExitCode {
+    let task = std::env::args().nth(1).unwrap_or_default();
+    let outcome = match task.as_str() {
+        "setup" => lavapipe::ensure().map(|driver| println!("software adapter: {}", driver.display())),
+        "test" => suite::run(),
+        "single-versions" => lock::check(),
+        _ => Err(USAGE.to_string()),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            eprintln!("xtask: {failure}");
+            ExitCode::FAILURE
+        }
+    }
+}
