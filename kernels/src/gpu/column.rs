@@ -14,6 +14,8 @@ use arrow::array::ArrayRef;
 use arrow::buffer::Buffer;
 use arrow::datatypes::DataType;
 
+use crate::error::{Error, Result};
+
 /// How one value lies in the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Storage {
@@ -76,4 +78,32 @@ pub struct DeviceColumns {
     pub dictionaries: Vec<Option<Arc<Dictionary>>>,
     /// The batches.
     pub batches: Vec<DeviceBatch>,
+}
+
+/// Packs the batches of a pipeline's input for the device: one layout per column over all batches, one arena per batch.
+///
+/// `batches` hold one array per entry of `data_types`, the logical types; arrays may be physically narrower, sliced, and
+/// hold garbage under nulls. Only columns in `used` are packed (the others have no positions, ranges or dictionaries that
+/// mean anything). A batch whose arena would exceed `binding_bytes` becomes several, split by rows; batches keep their
+/// order, so that rows do.
+///
+/// # Errors
+/// [`Error::Unsupported`] for a type that has no device form, [`Error::InvalidInput`] for arrays that do not match.
+pub fn pack(
+    batches: &[&[ArrayRef]],
+    data_types: &[DataType],
+    used: &[usize],
+    binding_bytes: u64,
+) -> Result<DeviceColumns> {
+    let _ = (batches, data_types, used, binding_bytes);
+    Err(Error::unsupported("packing", crate::Backend::Gpu))
+}
+
+/// Whether columns of `data_type` can be packed.
+///
+/// # Errors
+/// [`Error::Unsupported`] naming the type.
+pub fn packable(data_type: &DataType) -> Result<()> {
+    let _ = data_type;
+    Ok(())
 }
