@@ -1,1 +1,5 @@
 //! Budgets: every operator reserves before it allocates, host and device apart.
+
+mod budget;
+
+pub use budget::Budget;

@@ -1,1 +1,5 @@
 //! Pipelines, morsels, cancellation.
+
+mod cancel;
+
+pub use cancel::Cancellation;
