@@ -15,8 +15,14 @@
 //! - `//!use $Value` includes the module that the request selects for the slot `Value`.
 //! - `//!if int64`, `//!if !subgroups`, `//!else`, `//!end` keep lines by the tier's conditions (they nest).
 
+mod check;
+mod compose;
+mod library;
+mod lint;
+mod reflect;
 mod request;
 mod tier;
 
+pub use library::stages;
 pub use request::{Access, Binding, Needs, Request, Root, Shader, ShaderError, shader};
 pub use tier::Tier;

@@ -1,7 +1,11 @@
 //! From a request to a checked shader.
 
-use std::sync::Arc;
+use std::collections::HashMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError};
 
+use crate::check::check;
+use crate::compose::{Refusal, compose};
+use crate::library::LIBRARY;
 use crate::tier::Tier;
 
 /// Where the text of a stage comes from.
@@ -98,8 +102,90 @@ pub struct ShaderError {
 
 /// Composes, checks and reflects a shader. Answers are cached for the life of the process.
 ///
+/// ```
+/// use pilaster_shaders::{Request, Root, Tier, shader};
+///
+/// let text = "
+/// //!use shared/bitmap
+/// @group(0) @binding(0) var<storage, read> words: array<u32>;
+/// @group(0) @binding(1) var<storage, read_write> bits: array<u32>;
+///
+/// @compute @workgroup_size(64)
+/// fn main(@builtin(global_invocation_id) id: vec3<u32>) {
+///     if (id.x < arrayLength(&bits)) {
+///         bits[id.x] = u32(bitmap_bit(words[bitmap_word(id.x)], id.x));
+///     }
+/// }";
+/// let root = Root::Generated(text);
+/// let shader = shader(&Request { label: "unpack", root, slots: &[], constants: &[], tier: &Tier::BASELINE })?;
+/// assert_eq!(shader.workgroup_size, [64, 1, 1]);
+/// assert_eq!(shader.bindings.len(), 2);
+/// # Ok::<(), pilaster_shaders::ShaderError>(())
+/// ```
+///
 /// # Errors
 /// [`ShaderError`] where a module is missing, a directive is malformed, or naga or the lint refuses the text.
 pub fn shader(request: &Request<'_>) -> Result<Arc<Shader>, ShaderError> {
-    Err(ShaderError { label: request.label.into(), origin: String::new(), reason: "not built yet".into() })
+    let key = Key::new(request);
+    if let Some(answer) = cache().get(&key) {
+        return answer.clone();
+    }
+    // Built outside the lock: two threads may build the same shader once each, none waits for another's.
+    let answer = build(request).map(Arc::new);
+    let mut cache = cache();
+    if cache.len() >= CACHE_ENTRIES {
+        cache.clear();
+    }
+    cache.entry(key).or_insert(answer).clone()
+}
+
+fn build(request: &Request<'_>) -> Result<Shader, ShaderError> {
+    let checked = compose(request, LIBRARY).and_then(|composed| check(request, composed));
+    checked.map_err(|Refusal { origin, reason }| ShaderError {
+        label: request.label.to_string(),
+        origin,
+        reason,
+    })
+}
+
+/// Generated shaders are cached by shape, so that a process has some dozens of them. The bound is for the process that
+/// meets thousands of shapes: it starts over (a shader takes some milliseconds).
+const CACHE_ENTRIES: usize = 4096;
+
+type Cache = HashMap<Key, Result<Arc<Shader>, ShaderError>>;
+
+fn cache() -> MutexGuard<'static, Cache> {
+    static CACHE: LazyLock<Mutex<Cache>> = LazyLock::new(Mutex::default);
+    CACHE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// A request by value.
+#[derive(PartialEq, Eq, Hash)]
+struct Key {
+    label: String,
+    generated: bool,
+    root: String,
+    slots: Vec<(String, String)>,
+    /// Bits of the values: NaN is a key like any other, and is refused later.
+    constants: Vec<(String, u64)>,
+    tier: Tier,
+}
+
+impl Key {
+    fn new(request: &Request<'_>) -> Self {
+        let (generated, root) = match request.root {
+            Root::Library(path) => (false, path),
+            Root::Generated(text) => (true, text),
+        };
+        let slots = request.slots.iter().map(|(slot, path)| ((*slot).to_string(), (*path).to_string()));
+        let constants = request.constants.iter().map(|(name, value)| ((*name).to_string(), value.to_bits()));
+        Key {
+            label: request.label.to_string(),
+            generated,
+            root: root.to_string(),
+            slots: slots.collect(),
+            constants: constants.collect(),
+            tier: request.tier.clone(),
+        }
+    }
 }
