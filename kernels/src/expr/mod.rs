@@ -24,9 +24,12 @@ pub mod cpu;
 pub mod like;
 pub mod range;
 mod scalar;
+mod types;
+mod walk;
 pub mod wgsl;
 
 pub use scalar::{Scalar, Value};
+pub use types::{type_bounds, value_type};
 
 /// Comparison. Floats compare in the total order of the semantics page (NaN greatest and equal to itself, -0.0 = 0.0);
 /// strings and binaries as unsigned bytes.
