@@ -12,4 +12,7 @@ pub mod scan;
 mod session;
 
 pub use pilaster_kernels::{Backend, Error, Result, aggregate, expr, sort};
-pub use session::{BackendChoice, Execution, Session, SessionConfig};
+pub use place::Report;
+pub use plan::Plan;
+pub use run::{Cancellation, Execution};
+pub use session::{BackendChoice, Session, SessionConfig};

@@ -19,6 +19,13 @@ use pilaster_kernels::sort::SortKey;
 use crate::scan::Scan;
 
 mod build;
+mod check;
+mod display;
+mod memory_source;
+#[cfg(test)]
+mod tests;
+
+pub use memory_source::MemorySource;
 
 /// Batches from outside: an engine's stream, or batches in memory.
 pub trait BatchSource: std::fmt::Debug + Send + Sync {
@@ -71,6 +78,22 @@ pub enum Operator {
 }
 
 /// A checked plan: an operator, its schema and its inputs. Cheap to clone.
+///
+/// ```
+/// use std::sync::Arc;
+/// use arrow::array::{Int64Array, RecordBatch};
+/// use arrow::datatypes::{DataType, Field, Schema};
+/// use pilaster::plan::{MemorySource, Plan};
+/// use pilaster::sort::SortKey;
+///
+/// let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, false)]));
+/// let batch = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![3, 1, 2]))])?;
+/// let source = MemorySource::try_new(vec![batch])?;
+/// let key = SortKey { column: 0, descending: true, nulls_first: false };
+/// let plan = Plan::input(Arc::new(source)).sort(vec![key], Some(2))?;
+/// assert_eq!(plan.schema().field(0).name(), "x");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
 pub struct Plan(pub(crate) Arc<Node>);
 
@@ -79,9 +102,6 @@ pub(crate) struct Node {
     pub(crate) operator: Operator,
     pub(crate) schema: SchemaRef,
     pub(crate) inputs: Vec<Plan>,
+    /// Longest path to a leaf, this node included.
+    pub(crate) depth: usize,
 }
-// build.rs:  Plan::scan(Scan) -> Plan; Plan::input(Arc<dyn BatchSource>) -> Plan; plan.filter(Expr) -> Result<Plan>;
-//   plan.project(Vec<(String, Expr)>) -> Result<Plan>; plan.aggregate(keys: Vec<(String, Expr)>, aggs: Vec<(String, Aggregate)>) -> Result<Plan>;
-//   plan.sort(Vec<SortKey>, Option<usize>) -> Result<Plan>; plan.limit(skip, fetch) -> Result<Plan>; Plan::union(Vec<Plan>) -> Result<Plan>;
-//   plan.with_schema(SchemaRef) -> Result<Plan>  // an engine's own names, nullability and physical string types; same logical types
-//   plan.schema() -> &SchemaRef; plan.operator(); plan.inputs(); impl Display (indented tree)

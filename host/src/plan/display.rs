@@ -1,0 +1,84 @@
+//! Plans as text: one operator per line, inputs indented below.
+
+use std::fmt;
+
+use pilaster_kernels::aggregate::{Aggregate, AggregateFunction};
+use pilaster_kernels::expr::Expr;
+
+use super::{Operator, Plan};
+
+impl fmt::Display for Plan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write_indented(f, 0)
+    }
+}
+
+impl Plan {
+    fn write_indented(&self, f: &mut fmt::Formatter<'_>, depth: usize) -> fmt::Result {
+        if depth > 0 {
+            writeln!(f)?;
+        }
+        write!(f, "{:indent$}{}", "", self.title(), indent = 2 * depth)?;
+        self.inputs().iter().try_for_each(|input| input.write_indented(f, depth + 1))
+    }
+
+    /// The root in one line, as plans and reports show it; column positions are the inputs' names.
+    pub(crate) fn title(&self) -> String {
+        match self.operator() {
+            Operator::Scan(scan) => format!("Scan: {scan:?}"),
+            Operator::Input(source) => {
+                let columns: Vec<_> =
+                    self.schema().fields().iter().map(|field| field.name().as_str()).collect();
+                format!("Input: [{}] partitions={}", columns.join(", "), source.partitions())
+            }
+            Operator::Filter(predicate) => format!("Filter: {}", show(predicate)),
+            Operator::Project(exprs) => format!("Project: {}", list(exprs)),
+            Operator::Aggregate { keys, aggregates } => {
+                let shown: Vec<_> = aggregates.iter().map(call).collect();
+                format!("Aggregate: keys={} aggregates=[{}]", list(keys), shown.join(", "))
+            }
+            Operator::Sort { keys, fetch } => {
+                let name = |column: usize| self.schema().field(column).name().as_str();
+                let shown: Vec<_> = keys
+                    .iter()
+                    .map(|key| {
+                        let direction = if key.descending { "desc" } else { "asc" };
+                        let nulls = if key.nulls_first { "first" } else { "last" };
+                        format!("{} {direction} nulls {nulls}", name(key.column))
+                    })
+                    .collect();
+                match fetch {
+                    Some(fetch) => format!("TopK: [{}] fetch={fetch}", shown.join(", ")),
+                    None => format!("Sort: [{}]", shown.join(", ")),
+                }
+            }
+            Operator::Limit { skip, fetch: Some(fetch) } => format!("Limit: skip={skip} fetch={fetch}"),
+            Operator::Limit { skip, fetch: None } => format!("Limit: skip={skip}"),
+            Operator::Union => format!("Union: {} inputs", self.inputs().len()),
+        }
+    }
+}
+
+fn list(exprs: &[Expr]) -> String {
+    let shown: Vec<_> = exprs.iter().map(show).collect();
+    format!("[{}]", shown.join(", "))
+}
+
+fn call(aggregate: &Aggregate) -> String {
+    let name = match aggregate.function {
+        AggregateFunction::CountRows | AggregateFunction::Count => "count",
+        AggregateFunction::Sum => "sum",
+        AggregateFunction::Min => "min",
+        AggregateFunction::Max => "max",
+        AggregateFunction::Avg => "avg",
+    };
+    let operand = aggregate.input.as_ref().map_or_else(|| "*".to_owned(), show);
+    match &aggregate.filter {
+        Some(filter) => format!("{name}({operand}) filter ({})", show(filter)),
+        None => format!("{name}({operand})"),
+    }
+}
+
+fn show(expr: &Expr) -> String {
+    format!("{expr:?}")
+}
