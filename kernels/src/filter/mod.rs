@@ -3,6 +3,10 @@
 use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 
+pub mod cpu;
+
+pub use cpu::{compact, compact_columns};
+
 /// Which rows of a batch are active, in ascending order.
 ///
 /// A bitmap while many rows are left (one bit per row, `AND` is cheap), row numbers once few are (work goes with what

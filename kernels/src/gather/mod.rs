@@ -1,1 +1,55 @@
-//! The gather kernel.
+//! Rows by index, and batches joined end to end. Dictionaries and views stay what they are.
+//!
+//! ```text
+//! take:    out[i] = column[indices[i]]
+//! concat:  out = batch 0 rows, batch 1 rows, ...   one physical type per column
+//! ```
+
+use arrow::array::{Array, ArrayRef, UInt32Array};
+use arrow::buffer::ScalarBuffer;
+use arrow::datatypes::DataType;
+
+use crate::error::{Error, Result};
+
+mod concat;
+#[cfg(test)]
+mod tests;
+
+pub use concat::concat;
+
+/// The rows of `column` at `indices`, in that order; rows may repeat. The physical type is kept.
+///
+/// # Errors
+/// [`Error::InvalidInput`] where an index is outside of the column.
+pub fn take(column: &ArrayRef, indices: &[u32]) -> Result<ArrayRef> {
+    let taken = take_columns(std::slice::from_ref(column), indices)?;
+    taken.into_iter().next().ok_or_else(|| Error::invalid("take lost its column"))
+}
+
+/// [`take`] over every column of a batch, which are of one length.
+///
+/// # Errors
+/// [`Error::InvalidInput`] where an index is outside of the columns.
+pub fn take_columns(columns: &[ArrayRef], indices: &[u32]) -> Result<Vec<ArrayRef>> {
+    let greatest = indices.iter().copied().max();
+    for column in columns {
+        if greatest.is_some_and(|greatest| greatest as usize >= column.len()) {
+            return Err(Error::invalid(format!(
+                "row {} of a column of {} rows",
+                greatest.unwrap_or_default(),
+                column.len()
+            )));
+        }
+    }
+    let indices = UInt32Array::new(ScalarBuffer::from(indices.to_vec()), None);
+    columns.iter().map(|column| Ok(arrow::compute::take(column.as_ref(), &indices, None)?)).collect()
+}
+
+/// The logical type that a physical column stands for where the plan's type is not at hand: dictionaries are their
+/// values, everything else is itself.
+pub(crate) fn value_type(data_type: &DataType) -> &DataType {
+    match data_type {
+        DataType::Dictionary(_, values) => value_type(values),
+        other => other,
+    }
+}

@@ -1,1 +1,18 @@
-//! The keys kernel.
+//! Any list of key columns as machine words: types are dispatched once, here; above there are only words.
+//!
+//! | form | for | property |
+//! | --- | --- | --- |
+//! | [`order_words`] | sort, top-k, window, on the CPU and the GPU | unsigned lexicographic order of rows = SQL order |
+//! | [`KeyEncoder`] | grouping, joining, distinct | words equal = keys equal, across batches |
+//!
+//! All ordered types are keys: booleans, integers, floats (one NaN, one zero), decimals of all widths, dates and times,
+//! strings and binaries of all layouts, dictionaries over any of these, Null. Nested types and intervals of several
+//! components are [`crate::Error::Unsupported`].
+
+pub mod equality;
+pub mod float;
+pub mod lanes;
+pub mod order;
+
+pub use equality::KeyEncoder;
+pub use order::{KeyWords, order_words};

@@ -3,6 +3,8 @@
 pub mod cpu;
 pub mod gpu;
 
+pub use cpu::sort_to_indices;
+
 /// One sort key: a column, its direction and where its nulls go. There is no default below the SQL layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SortKey {

@@ -1,0 +1,90 @@
+//! Columns of one logical type and several physical ones, joined end to end.
+
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, new_empty_array};
+use arrow::datatypes::DataType;
+
+use super::value_type;
+use crate::error::{Error, Result};
+
+/// Joins `parts` end to end. All are of the logical type `data_type`, but may differ in how they are stored: strings
+/// plain or as dictionaries, decimals of one scale in any width. The result has the parts' common physical type, the
+/// widest decimal among them, and `data_type` where they have nothing in common; over no parts, it is empty.
+///
+/// # Errors
+/// [`Error::InvalidInput`] where a part is not of the logical type.
+pub fn concat(parts: &[ArrayRef], data_type: &DataType) -> Result<ArrayRef> {
+    let Some(first) = parts.first() else { return Ok(new_empty_array(data_type)) };
+    if let [only] = parts {
+        return Ok(Arc::clone(only));
+    }
+    let target = parts
+        .iter()
+        .try_fold(first.data_type().clone(), |target, part| common(&target, part.data_type(), data_type))?;
+    let aligned = parts.iter().map(|part| align(part, &target)).collect::<Result<Vec<_>>>()?;
+    let aligned: Vec<&dyn Array> = aligned.iter().map(AsRef::as_ref).collect();
+    match arrow::compute::concat(&aligned) {
+        Ok(joined) => Ok(joined),
+        // Keys of a dictionary may run out when many are merged: then the values travel plain.
+        Err(_) if matches!(target, DataType::Dictionary(..)) => {
+            let plain = value_type(&target).clone();
+            let parts = parts.iter().map(|part| align(part, &plain)).collect::<Result<Vec<_>>>()?;
+            let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+            Ok(arrow::compute::concat(&parts)?)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
+/// Physical type that holds both `a` and `b`, columns of the logical type `logical`.
+fn common(a: &DataType, b: &DataType, logical: &DataType) -> Result<DataType> {
+    if a == b {
+        return Ok(a.clone());
+    }
+    let (a, b) = (value_type(a), value_type(b));
+    if is_decimal(a) && is_decimal(b) {
+        let (a_rank, b_rank) = (decimal_rank(a), decimal_rank(b));
+        if a_rank.1 != b_rank.1 {
+            return Err(Error::invalid(format!("columns of {a} and {b} have no common scale")));
+        }
+        return Ok(if a_rank >= b_rank { a.clone() } else { b.clone() });
+    }
+    if is_text(a) && is_text(b) || is_binary(a) && is_binary(b) {
+        return Ok(value_type(logical).clone());
+    }
+    if a == b {
+        return Ok(a.clone());
+    }
+    Err(Error::invalid(format!("columns of {a} and {b} cannot be joined")))
+}
+
+fn align(part: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
+    if part.data_type() == target {
+        return Ok(Arc::clone(part));
+    }
+    Ok(arrow::compute::cast(part.as_ref(), target)?)
+}
+
+fn is_decimal(data_type: &DataType) -> bool {
+    decimal_rank(data_type).0 > 0
+}
+
+/// Width in bytes (0 where not a decimal), scale, precision.
+fn decimal_rank(data_type: &DataType) -> (u8, i8, u8) {
+    match data_type {
+        DataType::Decimal32(precision, scale) => (4, *scale, *precision),
+        DataType::Decimal64(precision, scale) => (8, *scale, *precision),
+        DataType::Decimal128(precision, scale) => (16, *scale, *precision),
+        DataType::Decimal256(precision, scale) => (32, *scale, *precision),
+        _ => (0, 0, 0),
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+fn is_binary(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Binary | DataType::LargeBinary | DataType::BinaryView)
+}

@@ -1,0 +1,69 @@
+//! Hand-computed gathers and joins of columns.
+
+use std::sync::Arc;
+
+use arrow::array::*;
+use arrow::datatypes::{DataType, Int32Type};
+
+use super::*;
+
+#[test]
+fn take_repeats_and_keeps_the_physical_type() {
+    let dictionary: DictionaryArray<Int32Type> = vec![Some("a"), None, Some("b")].into_iter().collect();
+    let column: ArrayRef = Arc::new(dictionary);
+    let taken = take(&column, &[2, 2, 1, 0]).unwrap();
+    assert_eq!(taken.data_type(), column.data_type());
+    let plain = arrow::compute::cast(&taken, &DataType::Utf8).unwrap();
+    assert_eq!(plain.as_string::<i32>(), &StringArray::from(vec![Some("b"), Some("b"), None, Some("a")]));
+}
+
+#[test]
+fn take_outside_is_an_error() {
+    let column: ArrayRef = Arc::new(Int32Array::from(vec![1, 2, 3]).slice(1, 2));
+    assert!(matches!(take(&column, &[2]), Err(Error::InvalidInput(_))));
+    assert_eq!(take(&column, &[]).unwrap().len(), 0);
+    assert_eq!(take(&column, &[1, 0]).unwrap().as_primitive::<Int32Type>().values(), &[3, 2]);
+}
+
+#[test]
+fn concat_widens_decimals_of_one_scale() {
+    let narrow: ArrayRef =
+        Arc::new(Decimal32Array::from(vec![Some(125), None]).with_precision_and_scale(9, 2).unwrap());
+    let wide: ArrayRef = Arc::new(
+        Decimal128Array::from(vec![i128::from(i64::MAX) * 5]).with_precision_and_scale(38, 2).unwrap(),
+    );
+    let joined = concat(&[narrow.clone(), wide], &DataType::Decimal128(38, 2)).unwrap();
+    let expected = Decimal128Array::from(vec![Some(125), None, Some(i128::from(i64::MAX) * 5)])
+        .with_precision_and_scale(38, 2)
+        .unwrap();
+    assert_eq!(joined.as_ref(), &expected as &dyn Array);
+    let other: ArrayRef = Arc::new(Decimal128Array::from(vec![1]).with_precision_and_scale(38, 3).unwrap());
+    assert!(concat(&[narrow, other], &DataType::Decimal128(38, 2)).is_err());
+}
+
+#[test]
+fn concat_joins_dictionaries_and_plain_strings() {
+    let dictionary: DictionaryArray<Int32Type> = vec![Some("a"), None].into_iter().collect();
+    let other: DictionaryArray<Int32Type> = vec![Some("b"), Some("a")].into_iter().collect();
+    let plain: ArrayRef = Arc::new(StringArray::from(vec!["c"]));
+    let (dictionary, other): (ArrayRef, ArrayRef) = (Arc::new(dictionary), Arc::new(other));
+    let both = concat(&[dictionary.clone(), other], &DataType::Utf8).unwrap();
+    assert!(matches!(both.data_type(), DataType::Dictionary(..)));
+    let mixed = concat(&[both, plain], &DataType::Utf8).unwrap();
+    let expected = StringArray::from(vec![Some("a"), None, Some("b"), Some("a"), Some("c")]);
+    assert_eq!(mixed.as_ref(), &expected as &dyn Array);
+    assert_eq!(concat(&[], &DataType::Utf8).unwrap().len(), 0);
+}
+
+#[test]
+fn concat_falls_back_to_values_when_dictionary_keys_run_out() {
+    let part = |from: i32| -> ArrayRef {
+        let values = StringArray::from_iter_values((from..from + 100).map(|value| value.to_string()));
+        let keys = Int8Array::from_iter_values(0..100);
+        Arc::new(DictionaryArray::new(keys, Arc::new(values)))
+    };
+    let joined = concat(&[part(0), part(100)], &DataType::Utf8).unwrap();
+    assert_eq!(joined.len(), 200);
+    let plain = arrow::compute::cast(&joined, &DataType::Utf8).unwrap();
+    assert_eq!((plain.as_string::<i32>().value(0), plain.as_string::<i32>().value(199)), ("0", "199"));
+}

@@ -1,0 +1,5 @@
+//! Equality words.
+
+/// Keys as words.
+#[derive(Debug, Default)]
+pub struct KeyEncoder {}
