@@ -14,7 +14,12 @@ use arrow::array::ArrayRef;
 use arrow::buffer::Buffer;
 use arrow::datatypes::DataType;
 
-use crate::error::{Error, Result};
+mod pack;
+mod strings;
+#[cfg(test)]
+mod tests;
+
+pub use pack::{pack, packable};
 
 /// How one value lies in the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -31,6 +36,27 @@ pub enum Storage {
     Double,
     /// 128 bits, low word first.
     Quad,
+}
+
+impl Storage {
+    /// Bits of one value.
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        match self {
+            Storage::Bit => 1,
+            Storage::Byte => 8,
+            Storage::Half => 16,
+            Storage::Word => 32,
+            Storage::Double => 64,
+            Storage::Quad => 128,
+        }
+    }
+
+    /// Bytes of `rows` values, rounded up to whole words.
+    #[must_use]
+    pub fn bytes(self, rows: u64) -> u64 {
+        (rows * self.bits()).div_ceil(32) * 4
+    }
 }
 
 /// Shape of one device column: what shader code depends on. Positions are data, not shape.
@@ -78,32 +104,4 @@ pub struct DeviceColumns {
     pub dictionaries: Vec<Option<Arc<Dictionary>>>,
     /// The batches.
     pub batches: Vec<DeviceBatch>,
-}
-
-/// Packs the batches of a pipeline's input for the device: one layout per column over all batches, one arena per batch.
-///
-/// `batches` hold one array per entry of `data_types`, the logical types; arrays may be physically narrower, sliced, and
-/// hold garbage under nulls. Only columns in `used` are packed (the others have no positions, ranges or dictionaries that
-/// mean anything). A batch whose arena would exceed `binding_bytes` becomes several, split by rows; batches keep their
-/// order, so that rows do.
-///
-/// # Errors
-/// [`Error::Unsupported`] for a type that has no device form, [`Error::InvalidInput`] for arrays that do not match.
-pub fn pack(
-    batches: &[&[ArrayRef]],
-    data_types: &[DataType],
-    used: &[usize],
-    binding_bytes: u64,
-) -> Result<DeviceColumns> {
-    let _ = (batches, data_types, used, binding_bytes);
-    Err(Error::unsupported("packing", crate::Backend::Gpu))
-}
-
-/// Whether columns of `data_type` can be packed.
-///
-/// # Errors
-/// [`Error::Unsupported`] naming the type.
-pub fn packable(data_type: &DataType) -> Result<()> {
-    let _ = data_type;
-    Ok(())
 }
