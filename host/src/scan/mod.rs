@@ -1,5 +1,282 @@
 //! Parquet files as batches: footers, pruning, row groups in parallel, late materialisation.
+//!
+//! ```text
+//! Scan::open / from_slices -> with_projection -> tasks(predicate)  one task per row group that may hold a match
+//!                                                   |
+//!                                                   +-> read(task)  batches of it, on whichever thread asks
+//! ```
+//! Tasks are independent and in file order; reading one blocks on positioned reads of a local file, so it belongs on the
+//! session's pool. The `parquet` crate reads footers, pages and codecs; this interface does not show it, so that our own
+//! decoders can take over behind it.
+//!
+//! **Types.** [`Scan::schema`] is logical. The arrays of a batch may be physically narrower: a string column of a chunk
+//! that is dictionary-encoded throughout comes as `Dictionary(Int32, Utf8)`, a decimal stored in 32 or 64 bits as
+//! `Decimal32` or `Decimal64` of the same scale. Every batch carries its own physical schema.
+//!
+//! **Hostile files.** Whatever a file holds, reading it gives right rows or [`Error::CorruptFile`], in bounded memory.
 
-/// One or more Parquet files read as one table.
+use std::ops::Range;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{Schema, SchemaRef};
+use pilaster_kernels::expr::Expr;
+use pilaster_kernels::memory::{Reserve, Unlimited};
+use pilaster_kernels::{Error, Result};
+
+use self::file::ScanFile;
+
+mod file;
+mod predicate;
+mod prune;
+mod read;
+mod statistics;
+
+/// Rows of a batch where the caller does not say: large enough to amortise per-batch work, small enough for the caches.
+pub const DEFAULT_BATCH_ROWS: usize = 32 * 1024;
+
+/// A part of a Parquet file, as an engine hands it out.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct FileSlice {
+    /// The file.
+    pub path: PathBuf,
+    /// Row groups to read, by index; all where absent.
+    pub row_groups: Option<Vec<usize>>,
+    /// Read only row groups whose first column chunk starts (its dictionary page, else its first data page) in this
+    /// byte range: the rule by which engines split one file among readers.
+    pub byte_range: Option<Range<u64>>,
+}
+
+impl FileSlice {
+    /// The whole of a file.
+    pub fn whole(path: impl Into<PathBuf>) -> Self {
+        Self { path: path.into(), row_groups: None, byte_range: None }
+    }
+}
+
+/// One or more Parquet files read as one table. Cheap to clone: footers are read once and shared.
 #[derive(Debug, Clone)]
-pub struct Scan {}
+pub struct Scan {
+    files: Arc<[SlicedFile]>,
+    table: SchemaRef,
+    projection: Arc<[usize]>,
+    schema: SchemaRef,
+}
+
+/// A file and those of its row groups that belong to the scan.
+#[derive(Debug)]
+struct SlicedFile {
+    file: ScanFile,
+    row_groups: Vec<usize>,
+}
+
+/// One row group to read.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ScanTask {
+    file: usize,
+    row_group: usize,
+    rows: usize,
+    compressed_bytes: u64,
+}
+
+impl ScanTask {
+    /// Rows of the row group, before any predicate.
+    #[must_use]
+    pub fn rows(&self) -> usize {
+        self.rows
+    }
+
+    /// Encoded bytes of the projected columns.
+    #[must_use]
+    pub fn compressed_bytes(&self) -> u64 {
+        self.compressed_bytes
+    }
+}
+
+/// What is left to read after pruning, in file order, and what pruning did.
+#[derive(Debug, Clone, Default)]
+pub struct ScanTasks {
+    /// Row groups to read.
+    pub tasks: Vec<ScanTask>,
+    /// What was pruned, and by what.
+    pub report: PruneReport,
+}
+
+/// What pruning by statistics spared.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct PruneReport {
+    /// Row groups of the scan.
+    pub row_groups: usize,
+    /// Row groups that no row can match in.
+    pub row_groups_pruned: usize,
+    /// Rows in the pruned row groups.
+    pub rows_pruned: u64,
+    /// Encoded bytes of the projected columns, all row groups.
+    pub bytes: u64,
+    /// Encoded bytes of the projected columns in the pruned row groups.
+    pub bytes_pruned: u64,
+    /// Row groups pruned by each conjunct (the first that excludes a row group counts), in order of the predicate; a
+    /// conjunct is named by its columns. Conjuncts that pruned nothing are left out.
+    pub pruned_by: Vec<(String, usize)>,
+}
+
+/// How to read a task.
+#[derive(Debug, Clone)]
+pub struct ReadOptions {
+    /// Rows of a batch, at most.
+    pub batch_rows: usize,
+    /// Over [`Scan::schema`]; only rows where it is true come out, exactly. Columns that it reads are decoded first, the
+    /// others only for the rows that survive.
+    pub predicate: Option<Arc<Expr>>,
+    /// Columns of [`Scan::schema`] whose values the caller reads; all where absent. Others keep their place in the batch
+    /// as null arrays, so that positions stay valid at no cost. (A predicate may read columns that are not output.)
+    pub output: Option<Vec<usize>>,
+    /// Budget for the buffers of the row group while it is read.
+    pub reserve: Arc<dyn Reserve>,
+}
+
+impl Default for ReadOptions {
+    fn default() -> Self {
+        Self { batch_rows: DEFAULT_BATCH_ROWS, predicate: None, output: None, reserve: Arc::new(Unlimited) }
+    }
+}
+
+impl Scan {
+    /// Opens files, and folders as all their `*.parquet` files by name. The table's schema is the first file's; the
+    /// others must have its columns (by name, in any order) with the same types.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for no file at all or schemas that differ, [`Error::Io`], [`Error::CorruptFile`].
+    pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self> {
+        let files = file::list(paths)?.iter().map(|path| ScanFile::open(path)).collect::<Result<Vec<_>>>()?;
+        let Some(first) = files.first() else {
+            return Err(Error::invalid("a scan needs at least one Parquet file"));
+        };
+        // The embedded key-value metadata is the file's business, not the table's.
+        let table = Arc::new(Schema::new(first.schema.fields().clone()));
+        let files = files.into_iter().map(|file| {
+            let row_groups = (0..file.metadata.num_row_groups()).collect();
+            SlicedFile { file, row_groups }
+        });
+        Self::build(files.collect(), table)
+    }
+
+    /// Parts of files as one table of schema `table`. A file's columns are matched by name; one that is missing reads as
+    /// nulls where the table allows nulls; one of another type is cast, strictly.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a row group that is not there or a column that cannot take the table's type,
+    /// [`Error::Io`], [`Error::CorruptFile`].
+    pub fn from_slices(slices: &[FileSlice], table: SchemaRef) -> Result<Self> {
+        let mut opened: Vec<SlicedFile> = Vec::with_capacity(slices.len());
+        for slice in slices {
+            // Engines cut one file into many ranges: its footer is read once.
+            let known =
+                opened.iter().find(|known| known.file.path == slice.path).map(|known| known.file.clone());
+            let file = known.map_or_else(|| ScanFile::open(&slice.path), Ok)?;
+            let row_groups = file.row_groups_of(slice)?;
+            opened.push(SlicedFile { file, row_groups });
+        }
+        Self::build(opened, table)
+    }
+
+    fn build(files: Vec<SlicedFile>, table: SchemaRef) -> Result<Self> {
+        for sliced in &files {
+            sliced.file.check_against(&table)?;
+        }
+        let projection = (0..table.fields().len()).collect();
+        Ok(Self { files: files.into(), schema: Arc::clone(&table), table, projection })
+    }
+
+    /// Keeps the columns at `projection` of the table's schema, in that order.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a position outside of the table's schema.
+    pub fn with_projection(&self, projection: Vec<usize>) -> Result<Self> {
+        let schema = Arc::new(self.table.project(&projection)?);
+        Ok(Self { schema, projection: projection.into(), ..self.clone() })
+    }
+
+    /// Logical schema of the projected columns.
+    #[must_use]
+    pub fn schema(&self) -> &SchemaRef {
+        &self.schema
+    }
+
+    /// Logical schema of all columns.
+    #[must_use]
+    pub fn table_schema(&self) -> &SchemaRef {
+        &self.table
+    }
+
+    /// Positions of the projected columns in the table's schema.
+    #[must_use]
+    pub fn projection(&self) -> &[usize] {
+        &self.projection
+    }
+
+    /// Files that the scan reads, in order, each once.
+    #[must_use]
+    pub fn paths(&self) -> Vec<&Path> {
+        let mut paths: Vec<&Path> = self.files.iter().map(|sliced| sliced.file.path.as_path()).collect();
+        paths.dedup();
+        paths
+    }
+
+    /// Rows, before any predicate.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.row_groups().map(|(sliced, row_group)| sliced.file.rows(row_group) as u64).sum()
+    }
+
+    /// Encoded bytes of the projected columns.
+    #[must_use]
+    pub fn compressed_bytes(&self) -> u64 {
+        self.row_groups().map(|(sliced, row_group)| self.sizes(&sliced.file, row_group).0).sum()
+    }
+
+    /// Bytes of the projected columns once decompressed, still encoded.
+    #[must_use]
+    pub fn uncompressed_bytes(&self) -> u64 {
+        self.row_groups().map(|(sliced, row_group)| self.sizes(&sliced.file, row_group).1).sum()
+    }
+
+    /// Row groups that may hold a row for which `predicate` (over [`Scan::schema`]) is true, in file order.
+    ///
+    /// A row group is left out only where its statistics prove that no row can match; statistics that are absent,
+    /// inexact, or of an order that is not ours are not used.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a predicate that reads a column outside of the schema.
+    pub fn tasks(&self, predicate: Option<&Expr>) -> Result<ScanTasks> {
+        prune::tasks(self, predicate)
+    }
+
+    /// Reads one row group as batches of at most `options.batch_rows` rows, in file order. Batches are never empty.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a task of another scan or positions outside of the schema, [`Error::OutOfMemory`] where
+    /// the row group's buffers do not fit the budget, [`Error::Io`], [`Error::CorruptFile`], and what the predicate raises.
+    pub fn read(
+        &self,
+        task: &ScanTask,
+        options: &ReadOptions,
+    ) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>> + Send>> {
+        read::read(self, task, options)
+    }
+
+    fn row_groups(&self) -> impl Iterator<Item = (&SlicedFile, usize)> {
+        self.files
+            .iter()
+            .flat_map(|sliced| sliced.row_groups.iter().map(move |&row_group| (sliced, row_group)))
+    }
+
+    /// Encoded and decompressed bytes of the projected columns of one row group.
+    fn sizes(&self, file: &ScanFile, row_group: usize) -> (u64, u64) {
+        let columns = self.projection.iter().filter_map(|&index| file.column(self.table.field(index).name()));
+        columns
+            .map(|column| file.sizes(row_group, column))
+            .fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1))
+    }
+}

@@ -1,0 +1,303 @@
+//! One Parquet file: its footer, checked and kept, and positioned reads of its column chunks.
+
+use std::fs::File;
+use std::ops::Range;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use arrow::datatypes::{Schema, SchemaRef};
+use bytes::Bytes;
+use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
+use parquet::errors::ParquetError;
+use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use pilaster_kernels::{Error, Result};
+
+use super::FileSlice;
+
+/// A file with its footer. Cheap to clone.
+#[derive(Debug, Clone)]
+pub(super) struct ScanFile {
+    pub(super) path: PathBuf,
+    pub(super) metadata: Arc<ParquetMetaData>,
+    /// As the `parquet` crate maps it to Arrow, hints of the writer included.
+    pub(super) schema: SchemaRef,
+    handle: Arc<File>,
+    /// For each root column its leaves, in order.
+    leaves: Arc<[Range<usize>]>,
+}
+
+/// Where in a file something went wrong.
+#[derive(Debug, Clone)]
+pub(super) struct Place {
+    pub(super) path: Arc<Path>,
+    pub(super) row_group: Option<usize>,
+    pub(super) column: Option<String>,
+}
+
+impl Place {
+    pub(super) fn corrupt(&self, reason: impl std::fmt::Display) -> Error {
+        Error::CorruptFile {
+            path: self.path.display().to_string(),
+            column: self.column.clone(),
+            row_group: self.row_group,
+            offset: None,
+            reason: reason.to_string(),
+        }
+    }
+
+    /// Runs a piece of the `parquet` crate's decoding.
+    ///
+    /// That crate asserts and indexes its way through some damaged pages, so a hostile file can make it panic. This is the
+    /// one boundary where a panic becomes [`Error::CorruptFile`]. What is unwound is owned by the reader that
+    /// failed, which is dropped with the error: no state that outlives it can be seen half-changed.
+    pub(super) fn decode<T>(&self, work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
+        match catch_unwind(AssertUnwindSafe(work)) {
+            Ok(Ok(value)) => Ok(value),
+            Ok(Err(error)) => Err(self.parquet_error(error)),
+            Err(panic) => {
+                Err(self.corrupt(format!("the decoder refused it: {}", panic_message(panic.as_ref()))))
+            }
+        }
+    }
+
+    fn parquet_error(&self, error: ParquetError) -> Error {
+        match error {
+            ParquetError::External(inner) => match inner.downcast::<std::io::Error>() {
+                Ok(io) if io.kind() != std::io::ErrorKind::UnexpectedEof => io_error(&self.path, &io),
+                Ok(io) => self.corrupt(io),
+                Err(other) => self.corrupt(other),
+            },
+            other => self.corrupt(other),
+        }
+    }
+}
+
+fn panic_message(panic: &(dyn std::any::Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str)).unwrap_or("no reason given")
+}
+
+pub(super) fn io_error(path: &Path, error: &std::io::Error) -> Error {
+    Error::Io { path: path.display().to_string(), reason: error.to_string() }
+}
+
+/// Files as they are, folders as all their `*.parquet` files by name.
+pub(super) fn list(paths: &[impl AsRef<Path>]) -> Result<Vec<PathBuf>> {
+    let mut files = Vec::new();
+    for path in paths.iter().map(AsRef::as_ref) {
+        if !path.is_dir() {
+            files.push(path.to_path_buf());
+            continue;
+        }
+        let entries = std::fs::read_dir(path).map_err(|error| io_error(path, &error))?;
+        let mut inside = Vec::new();
+        for entry in entries {
+            let entry = entry.map_err(|error| io_error(path, &error))?.path();
+            if entry.is_file() && entry.extension().is_some_and(|extension| extension == "parquet") {
+                inside.push(entry);
+            }
+        }
+        inside.sort();
+        files.append(&mut inside);
+    }
+    Ok(files)
+}
+
+impl ScanFile {
+    pub(super) fn open(path: &Path) -> Result<Self> {
+        let handle = File::open(path).map_err(|error| io_error(path, &error))?;
+        let length = handle.metadata().map_err(|error| io_error(path, &error))?.len();
+        let place = Place { path: path.into(), row_group: None, column: None };
+        let loaded = place.decode(|| ArrowReaderMetadata::load(&handle, ArrowReaderOptions::new()))?;
+        let metadata = Arc::clone(loaded.metadata());
+        check_footer(&metadata, length, &place)?;
+        let leaves = leaves_by_root(&metadata, loaded.schema(), &place)?;
+        Ok(Self {
+            path: path.into(),
+            metadata,
+            schema: Arc::clone(loaded.schema()),
+            handle: Arc::new(handle),
+            leaves,
+        })
+    }
+
+    pub(super) fn place(&self, row_group: usize) -> Place {
+        Place { path: self.path.as_path().into(), row_group: Some(row_group), column: None }
+    }
+
+    pub(super) fn rows(&self, row_group: usize) -> usize {
+        // Checked when the footer was read.
+        self.metadata.row_group(row_group).num_rows() as usize
+    }
+
+    /// Position of the root column called `name`.
+    pub(super) fn column(&self, name: &str) -> Option<usize> {
+        self.schema.fields().iter().position(|field| field.name() == name)
+    }
+
+    pub(super) fn leaves(&self, column: usize) -> Range<usize> {
+        self.leaves[column].clone()
+    }
+
+    /// The chunk of a column that is not nested.
+    pub(super) fn flat_chunk(&self, row_group: usize, column: usize) -> Option<&ColumnChunkMetaData> {
+        let leaves = self.leaves(column);
+        let chunk = self.metadata.row_group(row_group).column(leaves.start);
+        (leaves.len() == 1 && chunk.column_descr().path().parts().len() == 1).then_some(chunk)
+    }
+
+    /// Encoded and decompressed bytes of a root column.
+    pub(super) fn sizes(&self, row_group: usize, column: usize) -> (u64, u64) {
+        let chunks = &self.metadata.row_group(row_group).columns()[self.leaves(column)];
+        chunks.iter().fold((0, 0), |(encoded, plain), chunk| {
+            (encoded + chunk.compressed_size() as u64, plain.saturating_add(chunk.uncompressed_size() as u64))
+        })
+    }
+
+    pub(super) fn row_groups_of(&self, slice: &FileSlice) -> Result<Vec<usize>> {
+        let count = self.metadata.num_row_groups();
+        let mut chosen = slice.row_groups.clone().unwrap_or_else(|| (0..count).collect());
+        if let Some(missing) = chosen.iter().find(|&&index| index >= count) {
+            let path = self.path.display();
+            return Err(Error::invalid(format!("{path} has {count} row groups, asked for number {missing}")));
+        }
+        if let Some(range) = &slice.byte_range {
+            chosen.retain(|&index| self.start(index).is_some_and(|start| range.contains(&start)));
+        }
+        Ok(chosen)
+    }
+
+    /// Where a row group starts: the dictionary page, else the first data page, of its first column.
+    fn start(&self, row_group: usize) -> Option<u64> {
+        self.metadata.row_group(row_group).columns().first().map(|chunk| chunk.byte_range().0)
+    }
+
+    /// True types are compared where a chunk is read; here only what can never work is refused.
+    pub(super) fn check_against(&self, table: &Schema) -> Result<()> {
+        for field in table.fields() {
+            match self.column(field.name()) {
+                None if field.is_nullable() => {}
+                None => {
+                    let (path, name) = (self.path.display(), field.name());
+                    return Err(Error::invalid(format!(
+                        "{path} has no column {name}, which must not be null"
+                    )));
+                }
+                Some(column) => {
+                    let found = self.schema.field(column).data_type();
+                    if found != field.data_type() && !arrow::compute::can_cast_types(found, field.data_type())
+                    {
+                        let (path, name, wanted) = (self.path.display(), field.name(), field.data_type());
+                        return Err(Error::invalid(format!(
+                            "{path}: column {name} is {found}, not {wanted}"
+                        )));
+                    }
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The encoded bytes of one leaf.
+    pub(super) fn read_chunk(&self, row_group: usize, leaf: usize) -> Result<Bytes> {
+        let (start, length) = self.metadata.row_group(row_group).column(leaf).byte_range();
+        // Checked against the file's length when the footer was read; the file may have shrunk since.
+        let mut buffer = vec![0; length as usize];
+        read_exact_at(&self.handle, &mut buffer, start).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => Error::CorruptFile {
+                path: self.path.display().to_string(),
+                column: Some(self.metadata.row_group(row_group).column(leaf).column_path().string()),
+                row_group: Some(row_group),
+                offset: Some(start),
+                reason: format!("it ends within the {length} bytes of this column chunk"),
+            },
+            _ => io_error(&self.path, &error),
+        })?;
+        Ok(buffer.into())
+    }
+}
+
+#[cfg(unix)]
+fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
+    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
+}
+
+#[cfg(windows)]
+fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> std::io::Result<()> {
+    while !buffer.is_empty() {
+        match std::os::windows::fs::FileExt::seek_read(file, buffer, offset) {
+            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
+            Ok(read) => {
+                buffer = &mut buffer[read..];
+                offset += read as u64;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(())
+}
+
+/// Everything later code takes for granted about a footer, so that no offset or count of it is trusted unchecked.
+fn check_footer(metadata: &ParquetMetaData, length: u64, place: &Place) -> Result<()> {
+    let leaves = metadata.file_metadata().schema_descr().num_columns();
+    for (index, row_group) in metadata.row_groups().iter().enumerate() {
+        let place = Place { row_group: Some(index), ..place.clone() };
+        if !(0..=i64::from(i32::MAX)).contains(&row_group.num_rows()) {
+            return Err(place.corrupt(format!("a row group of {} rows", row_group.num_rows())));
+        }
+        if row_group.num_columns() != leaves {
+            return Err(
+                place.corrupt(format!("{} column chunks for {leaves} columns", row_group.num_columns()))
+            );
+        }
+        for chunk in row_group.columns() {
+            let place = Place { column: Some(chunk.column_path().string()), ..place.clone() };
+            check_chunk(chunk, row_group.num_rows(), length, &place)?;
+        }
+    }
+    Ok(())
+}
+
+fn check_chunk(chunk: &ColumnChunkMetaData, rows: i64, length: u64, place: &Place) -> Result<()> {
+    let start = chunk.dictionary_page_offset().unwrap_or_else(|| chunk.data_page_offset());
+    let inside = u64::try_from(start).ok().zip(u64::try_from(chunk.compressed_size()).ok());
+    let inside = inside.and_then(|(start, size)| start.checked_add(size)).is_some_and(|end| end <= length);
+    if !inside {
+        let size = chunk.compressed_size();
+        return Err(
+            place.corrupt(format!("a column chunk of {size} bytes at {start} in a file of {length} bytes"))
+        );
+    }
+    if chunk.uncompressed_size() < 0 || chunk.num_values() < 0 {
+        return Err(place.corrupt("a column chunk of negative size"));
+    }
+    let flat = chunk.column_descr().max_rep_level() == 0;
+    if flat && chunk.num_values() != rows {
+        return Err(place.corrupt(format!("{} values for {rows} rows", chunk.num_values())));
+    }
+    Ok(())
+}
+
+fn leaves_by_root(metadata: &ParquetMetaData, schema: &Schema, place: &Place) -> Result<Arc<[Range<usize>]>> {
+    let descriptor = metadata.file_metadata().schema_descr();
+    let mut roots: Vec<Range<usize>> = Vec::with_capacity(schema.fields().len());
+    let mut last = None;
+    for leaf in 0..descriptor.num_columns() {
+        let root = descriptor.get_column_root_idx(leaf);
+        match roots.last_mut() {
+            Some(range) if last == Some(root) => range.end = leaf + 1,
+            _ => roots.push(leaf..leaf + 1),
+        }
+        last = Some(root);
+    }
+    if roots.len() != schema.fields().len() {
+        return Err(place.corrupt(format!(
+            "{} columns with values for {} columns",
+            roots.len(),
+            schema.fields().len()
+        )));
+    }
+    Ok(roots.into())
+}

@@ -1,0 +1,1 @@
+//! Interval tests, case by case.
