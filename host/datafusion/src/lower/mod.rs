@@ -1,0 +1,198 @@
+//! DataFusion's physical plans as ours.
+//!
+//! [`subtree`] lowers the largest subtree under a node: operators that we have no kernel for become inputs, whose
+//! streams DataFusion runs. Nodes that only move rows between partitions vanish: we partition work ourselves.
+
+pub mod aggregate;
+pub mod expr;
+mod scan;
+
+use std::sync::Arc;
+
+use datafusion_datasource::source::DataSourceExec;
+use datafusion_physical_expr::expressions::Column;
+use datafusion_physical_expr_common::sort_expr::LexOrdering;
+use datafusion_physical_plan::ExecutionPlan;
+use datafusion_physical_plan::aggregates::AggregateExec;
+use datafusion_physical_plan::buffer::BufferExec;
+use datafusion_physical_plan::coalesce_partitions::CoalescePartitionsExec;
+use datafusion_physical_plan::coop::CooperativeExec;
+use datafusion_physical_plan::filter::FilterExec;
+use datafusion_physical_plan::limit::{GlobalLimitExec, LocalLimitExec};
+use datafusion_physical_plan::projection::ProjectionExec;
+use datafusion_physical_plan::repartition::RepartitionExec;
+use datafusion_physical_plan::sorts::sort::SortExec;
+use datafusion_physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
+use datafusion_physical_plan::union::UnionExec;
+use pilaster::expr::Expr;
+use pilaster::plan::Plan;
+use pilaster::sort::SortKey;
+use pilaster::{Backend, Error, Result};
+
+use crate::input::EngineInput;
+
+/// A subtree as our plan, and the parts of it that DataFusion runs.
+#[derive(Debug)]
+pub struct Subtree {
+    /// The plan; its [`EngineInput`]s number the children below.
+    pub plan: Plan,
+    /// DataFusion's plans that feed it.
+    pub children: Vec<Arc<dyn ExecutionPlan>>,
+    /// Operators of ours that are worth a hand-over: scans, filters, aggregations, sorts.
+    pub heavy: usize,
+    /// Nodes that stayed with DataFusion below us, each with the reason.
+    pub left: Vec<String>,
+}
+
+/// Lowers `plan` and everything below it that we support.
+///
+/// # Errors
+/// [`Error::Unsupported`] where the root itself has to stay with DataFusion.
+pub fn subtree(plan: &Arc<dyn ExecutionPlan>) -> Result<Subtree> {
+    let mut lowering = Lowering::default();
+    let lowered = lowering.node(plan)?;
+    Ok(Subtree { plan: lowered, children: lowering.children, heavy: lowering.heavy, left: lowering.left })
+}
+
+/// True for nodes that hand their input's rows on unchanged, in some order and partitioning.
+fn passes_rows_through(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.fetch().is_none()
+        && (plan.is::<RepartitionExec>()
+            || plan.is::<CoalescePartitionsExec>()
+            || plan.is::<CooperativeExec>()
+            || plan.is::<BufferExec>())
+}
+
+#[derive(Default)]
+struct Lowering {
+    children: Vec<Arc<dyn ExecutionPlan>>,
+    heavy: usize,
+    left: Vec<String>,
+}
+
+impl Lowering {
+    /// The input of a node of ours: lowered where we can, a stream of DataFusion's where we cannot.
+    fn input(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<Plan> {
+        let (children, heavy, left) = (self.children.len(), self.heavy, self.left.len());
+        match self.node(plan) {
+            Ok(lowered) => Ok(lowered),
+            Err(error) => {
+                self.children.truncate(children);
+                self.heavy = heavy;
+                self.left.truncate(left);
+                self.left.push(format!("{}: {error}", plan.name()));
+                let input = EngineInput::new(self.children.len(), plan);
+                self.children.push(Arc::clone(plan));
+                Ok(Plan::input(Arc::new(input)))
+            }
+        }
+    }
+
+    fn node(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<Plan> {
+        if passes_rows_through(plan) {
+            return self.node(plan.children()[0]);
+        }
+        if let Some(scan) = plan.downcast_ref::<DataSourceExec>() {
+            self.heavy += 1;
+            return scan::lower(scan);
+        }
+        if let Some(filter) = plan.downcast_ref::<FilterExec>() {
+            return self.filter(filter);
+        }
+        if let Some(projection) = plan.downcast_ref::<ProjectionExec>() {
+            return self.projection(projection);
+        }
+        if let Some(aggregate) = plan.downcast_ref::<AggregateExec>() {
+            return self.aggregate(aggregate);
+        }
+        if let Some(sort) = plan.downcast_ref::<SortExec>() {
+            let fetch = if sort.preserve_partitioning() { None } else { sort.fetch() };
+            return self.sort(sort.input(), sort.expr(), fetch);
+        }
+        if let Some(merge) = plan.downcast_ref::<SortPreservingMergeExec>() {
+            return self.merge(merge);
+        }
+        self.limit_or_union(plan)
+    }
+
+    fn filter(&mut self, filter: &FilterExec) -> Result<Plan> {
+        let input = self.input(filter.input())?;
+        let predicate = expr::lower(filter.predicate(), &filter.input().schema())?;
+        self.heavy += 1;
+        let mut plan = input.filter(predicate)?;
+        if let Some(projection) = filter.projection() {
+            let schema = filter.input().schema();
+            let columns = projection.iter().map(|&index| {
+                let field = schema.field(index);
+                (field.name().clone(), Expr::column(index, field.data_type().clone()))
+            });
+            plan = plan.project(columns.collect())?;
+        }
+        if let Some(fetch) = filter.fetch() {
+            plan = plan.limit(0, Some(fetch))?;
+        }
+        plan.with_schema(filter.schema())
+    }
+
+    fn projection(&mut self, projection: &ProjectionExec) -> Result<Plan> {
+        let input = self.input(projection.input())?;
+        let schema = projection.input().schema();
+        let expressions = projection.expr().iter();
+        let expressions = expressions
+            .map(|item| Ok((item.alias.clone(), expr::lower(&item.expr, &schema)?)))
+            .collect::<Result<Vec<_>>>()?;
+        input.project(expressions)?.with_schema(projection.schema())
+    }
+
+    fn aggregate(&mut self, node: &AggregateExec) -> Result<Plan> {
+        let lowered = aggregate::lower(node)?;
+        let input = self.input(lowered.input)?;
+        self.heavy += 1;
+        input.aggregate(lowered.keys, lowered.aggregates)?.with_schema(node.schema())
+    }
+
+    fn sort(&mut self, input: &Arc<dyn ExecutionPlan>, order: &LexOrdering, fetch: Option<usize>) -> Result<Plan> {
+        let schema = input.schema();
+        let keys = order.iter().map(|item| {
+            let column = item.expr.downcast_ref::<Column>();
+            let column = column.ok_or_else(|| unsupported(format!("a sort by the expression {}", item.expr)))?;
+            let options = item.options;
+            Ok(SortKey { column: column.index(), descending: options.descending, nulls_first: options.nulls_first })
+        });
+        let keys = keys.collect::<Result<Vec<_>>>()?;
+        let input = self.input(input)?;
+        self.heavy += 1;
+        input.sort(keys, fetch)?.with_schema(schema)
+    }
+
+    /// A merge of sorted partitions is a sort of what its children sort; of another node's order, it stays.
+    fn merge(&mut self, merge: &SortPreservingMergeExec) -> Result<Plan> {
+        let sort = merge.input().downcast_ref::<SortExec>();
+        let sort = sort.filter(|sort| sort.expr() == merge.expr() && sort.fetch() == merge.fetch());
+        match sort {
+            Some(sort) => self.sort(sort.input(), merge.expr(), merge.fetch()),
+            None => Err(unsupported("a merge of streams that we did not sort")),
+        }
+    }
+
+    fn limit_or_union(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<Plan> {
+        if let Some(limit) = plan.downcast_ref::<GlobalLimitExec>() {
+            return self.input(limit.input())?.limit(limit.skip(), limit.fetch());
+        }
+        if let Some(limit) = plan.downcast_ref::<LocalLimitExec>() {
+            return self.input(limit.input())?.limit(0, Some(limit.fetch()));
+        }
+        if let Some(coalesce) = plan.downcast_ref::<CoalescePartitionsExec>() {
+            return self.input(coalesce.input())?.limit(0, coalesce.fetch());
+        }
+        if let Some(union) = plan.downcast_ref::<UnionExec>() {
+            let inputs = union.inputs().iter().map(|input| self.input(input)).collect::<Result<Vec<_>>>()?;
+            return Plan::union(inputs)?.with_schema(plan.schema());
+        }
+        Err(unsupported(format!("operator {}", plan.name())))
+    }
+}
+
+fn unsupported(what: impl std::fmt::Display) -> Error {
+    Error::unsupported(what, Backend::Cpu)
+}
