@@ -2,7 +2,9 @@
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 
+use arrow::array::RecordBatch;
 use datafusion_common::tree_node::TreeNodeRecursion;
 use datafusion_common::{DataFusionError, Result, internal_err};
 use datafusion_execution::{SendableRecordBatchStream, TaskContext};
@@ -12,22 +14,19 @@ use datafusion_physical_plan::coop::make_cooperative;
 use datafusion_physical_plan::execution_plan::{
     Boundedness, EmissionType, ReplaceChildrenOptions, SchedulingType,
 };
-use datafusion_physical_plan::metrics::{BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet};
+use datafusion_physical_plan::metrics::{
+    BaselineMetrics, ExecutionPlanMetricsSet, MetricBuilder, MetricsSet,
+};
 use datafusion_physical_plan::stream::RecordBatchStreamAdapter;
 use datafusion_physical_plan::{DisplayAs, DisplayFormatType, ExecutionPlan, PlanProperties};
-use futures::StreamExt as _;
-use pilaster::place::Report;
+use pilaster::place::{PipelineReport, Report};
 use pilaster::plan::{BatchSource, Plan};
-use pilaster::{Cancellation, Execution, Session};
+use pilaster::{Execution, Session};
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
 
 use crate::error::to_datafusion;
 use crate::input::{BoundInput, EngineInput};
 use crate::lower::Subtree;
-
-/// Batches that may wait between our pipelines and DataFusion.
-const CHANNEL_BATCHES: usize = 4;
 
 /// A subtree that Pilaster runs. One partition; its children are the parts that DataFusion runs.
 #[derive(Debug)]
@@ -95,11 +94,8 @@ impl PilasterExec {
             let input = source.downcast_ref::<EngineInput>();
             let child = input.and_then(|input| self.children.get(input.child));
             let plan = child.ok_or_else(|| pilaster::Error::invalid("an input that no child answers"))?;
-            let bound = BoundInput {
-                plan: Arc::clone(plan),
-                context: Arc::clone(context),
-                runtime: runtime.clone(),
-            };
+            let bound =
+                BoundInput { plan: Arc::clone(plan), context: Arc::clone(context), runtime: runtime.clone() };
             Ok(Arc::new(bound))
         };
         self.plan.map_inputs(&mut bind).map_err(to_datafusion)
@@ -112,7 +108,7 @@ impl PilasterExec {
             Err(error) => return write!(f, ", not placed: {error}"),
         };
         for operator in &report.operators {
-            write!(f, "; {} {}", operator.outcome, operator.operator)?;
+            write!(f, "; {} {}", operator.outcome.label(), operator.operator)?;
         }
         Ok(())
     }
@@ -163,7 +159,11 @@ impl ExecutionPlan for PilasterExec {
         _options: ReplaceChildrenOptions,
     ) -> Result<Arc<dyn ExecutionPlan>> {
         if children.len() != self.children.len() {
-            return internal_err!("PilasterExec has {} children, not {}", self.children.len(), children.len());
+            return internal_err!(
+                "PilasterExec has {} children, not {}",
+                self.children.len(),
+                children.len()
+            );
         }
         Ok(Arc::new(PilasterExec {
             plan: self.plan.clone(),
@@ -190,22 +190,14 @@ impl ExecutionPlan for PilasterExec {
         }
         let plan = self.bind(&context)?;
         let execution = self.session.run(&plan).map_err(to_datafusion)?;
-        let guard = CancelOnDrop(execution.cancellation());
-        let (sender, receiver) = mpsc::channel(CHANNEL_BATCHES);
-        let pump = Pump { metrics: self.metrics.clone(), report: Arc::clone(&self.report) };
-        // Blocks on our pipelines: on the runtime's pool for blocking work, never on its workers.
-        Handle::current().spawn_blocking(move || pump.run(execution, &sender));
-        let baseline = BaselineMetrics::new(&self.metrics, partition);
-        let batches = futures::stream::unfold((receiver, guard), |(mut receiver, guard)| async move {
-            receiver.recv().await.map(|batch| (batch, (receiver, guard)))
-        });
-        let counted = batches.inspect(move |batch: &Result<arrow::array::RecordBatch>| {
-            if let Ok(batch) = batch {
-                baseline.record_output(batch.num_rows());
-            }
-        });
-        let stream = RecordBatchStreamAdapter::new(self.schema(), counted);
-        Ok(make_cooperative(Box::pin(stream)))
+        let mut results = Results {
+            execution,
+            baseline: BaselineMetrics::new(&self.metrics, partition),
+            metrics: self.metrics.clone(),
+            report: Arc::clone(&self.report),
+        };
+        let batches = futures::stream::poll_fn(move |context| results.poll(context));
+        Ok(make_cooperative(Box::pin(RecordBatchStreamAdapter::new(self.schema(), batches))))
     }
 
     fn metrics(&self) -> Option<MetricsSet> {
@@ -213,56 +205,40 @@ impl ExecutionPlan for PilasterExec {
     }
 }
 
-/// Cancels the execution when DataFusion drops the stream.
-struct CancelOnDrop(Cancellation);
-
-impl Drop for CancelOnDrop {
-    fn drop(&mut self) {
-        self.0.cancel();
-    }
-}
-
-/// Moves results from our pipelines into DataFusion's stream, then files the report.
-struct Pump {
+/// Our results as DataFusion polls them; dropped, they cancel the execution.
+struct Results {
+    execution: Execution,
+    baseline: BaselineMetrics,
     metrics: ExecutionPlanMetricsSet,
     report: Arc<Mutex<Option<Report>>>,
 }
 
-impl Pump {
-    fn run(&self, mut execution: Execution, sender: &mpsc::Sender<Result<arrow::array::RecordBatch>>) {
-        loop {
-            let next = execution.next().transpose();
-            match next {
-                Ok(Some(batch)) => {
-                    if sender.blocking_send(Ok(batch)).is_err() {
-                        return;
-                    }
-                }
-                Ok(None) => break,
-                Err(error) => {
-                    // A closed channel means that nobody waits for the error any more.
-                    let _ = sender.blocking_send(Err(to_datafusion(error)));
-                    return;
-                }
-            }
+impl Results {
+    fn poll(&mut self, context: &mut Context<'_>) -> Poll<Option<Result<RecordBatch>>> {
+        let polled =
+            self.execution.poll_next(context).map(|next| next.map(|batch| batch.map_err(to_datafusion)));
+        if let Poll::Ready(None | Some(Err(_))) = polled {
+            self.file_report();
         }
-        let report = execution.report();
-        self.count(&report);
-        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
+        self.baseline.record_poll(polled)
     }
 
-    fn count(&self, report: &Report) {
+    fn file_report(&self) {
+        let report = self.execution.report();
+        let total =
+            |count: fn(&PipelineReport) -> u64| report.pipelines.iter().map(count).sum::<u64>() as usize;
         let counters = [
             ("taken", report.taken()),
             ("left", report.left()),
             ("fell_back", report.fell_back()),
-            ("bytes_up", report.pipelines.iter().map(|pipeline| pipeline.bytes_up as usize).sum()),
-            ("bytes_down", report.pipelines.iter().map(|pipeline| pipeline.bytes_down as usize).sum()),
-            ("submissions", report.pipelines.iter().map(|pipeline| pipeline.submissions as usize).sum()),
-            ("read_backs", report.pipelines.iter().map(|pipeline| pipeline.read_backs as usize).sum()),
+            ("bytes_up", total(|pipeline| pipeline.bytes_up)),
+            ("bytes_down", total(|pipeline| pipeline.bytes_down)),
+            ("submissions", total(|pipeline| pipeline.submissions.into())),
+            ("read_backs", total(|pipeline| pipeline.read_backs.into())),
         ];
         for (name, value) in counters {
             MetricBuilder::new(&self.metrics).global_counter(name).add(value);
         }
+        *self.report.lock().unwrap_or_else(PoisonError::into_inner) = Some(report);
     }
 }

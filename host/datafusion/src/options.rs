@@ -2,7 +2,7 @@
 
 use datafusion_common::config::{ConfigExtension, ConfigOptions};
 use datafusion_common::{DataFusionError, Result, extensions_options};
-use pilaster::{BackendChoice, SessionConfig};
+use pilaster::{BackendChoice, Error, SessionConfig};
 
 extensions_options! {
     /// Settings of the Pilaster backend: `SET pilaster.backend = 'gpu'`.
@@ -46,14 +46,9 @@ impl PilasterOptions {
     /// # Errors
     /// A configuration error for any name but auto, cpu and gpu.
     pub fn backend_choice(&self) -> Result<BackendChoice> {
-        match self.backend.to_ascii_lowercase().as_str() {
-            "auto" => Ok(BackendChoice::Auto),
-            "cpu" => Ok(BackendChoice::Cpu),
-            "gpu" => Ok(BackendChoice::Gpu),
-            other => Err(DataFusionError::Configuration(format!(
-                "pilaster.backend is auto, cpu or gpu, not {other:?}"
-            ))),
-        }
+        self.backend
+            .parse()
+            .map_err(|error: Error| DataFusionError::Configuration(format!("pilaster.backend: {error}")))
     }
 
     /// These options over the settings that the backend was made with.

@@ -18,6 +18,7 @@ use pilaster_kernels::sort::SortKey;
 
 use crate::scan::Scan;
 
+mod bind;
 mod build;
 mod check;
 mod display;
@@ -28,7 +29,7 @@ mod tests;
 pub use memory_source::MemorySource;
 
 /// Batches from outside: an engine's stream, or batches in memory.
-pub trait BatchSource: std::fmt::Debug + Send + Sync {
+pub trait BatchSource: std::any::Any + std::fmt::Debug + Send + Sync {
     /// Schema of every batch.
     fn schema(&self) -> SchemaRef;
     /// Independent streams that may be read in parallel; at least one.

@@ -44,7 +44,8 @@ pub fn lower(node: &AggregateExec) -> Result<Lowered<'_>> {
     }
     let schema = first.input_schema();
     let keys = first.group_expr().expr().iter();
-    let keys = keys.map(|(key, name)| Ok((name.clone(), expr::lower(key, &schema)?))).collect::<Result<Vec<_>>>()?;
+    let keys =
+        keys.map(|(key, name)| Ok((name.clone(), expr::lower(key, &schema)?))).collect::<Result<Vec<_>>>()?;
     let outputs = node.schema();
     let aggregates = first.aggr_expr().iter().zip(first.filter_expr()).enumerate();
     let aggregates = aggregates

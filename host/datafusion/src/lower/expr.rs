@@ -8,12 +8,13 @@ use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use datafusion_common::ScalarValue;
 use datafusion_common::tree_node::{Transformed, TransformedResult, TreeNode, TreeNodeRecursion};
 use datafusion_expr::Operator;
-use datafusion_physical_expr::expressions::{
-    BinaryExpr, CaseExpr, CastExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr, Literal, NegativeExpr,
-    NotExpr, TryCastExpr,
-};
 use datafusion_physical_expr::ScalarFunctionExpr;
+use datafusion_physical_expr::expressions::{
+    BinaryExpr, CaseExpr, CastExpr, Column, InListExpr, IsNotNullExpr, IsNullExpr, LikeExpr, Literal,
+    NegativeExpr, NotExpr, TryCastExpr,
+};
 use datafusion_physical_expr_common::physical_expr::PhysicalExpr;
+use pilaster::expr::like::LikePattern;
 use pilaster::expr::{ArithmeticOp, CastMode, CompareOp, Expr, External, OverflowMode, Rounding, Scalar};
 use pilaster::{Backend, Error, Result};
 
@@ -65,16 +66,15 @@ fn native(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Expr> {
         return lower_like(like, schema);
     }
     if let Some(case) = expr.downcast_ref::<CaseExpr>() {
-        return lower_case(expr, case, schema);
+        return lower_case(case, schema);
     }
     Err(Error::unsupported(function_name(expr), Backend::Cpu))
 }
 
 fn lower_column(column: &Column, schema: &Schema) -> Result<Expr> {
-    let field = schema
-        .fields()
-        .get(column.index())
-        .ok_or_else(|| Error::invalid(format!("column {} of a schema of {}", column.index(), schema.fields().len())))?;
+    let field = schema.fields().get(column.index()).ok_or_else(|| {
+        Error::invalid(format!("column {} of a schema of {}", column.index(), schema.fields().len()))
+    })?;
     Ok(Expr::column(column.index(), field.data_type().clone()))
 }
 
@@ -145,10 +145,11 @@ fn lower_like(like: &LikeExpr, schema: &Schema) -> Result<Expr> {
     let Some(pattern) = pattern.and_then(|value| value.try_as_str().flatten()) else {
         return Err(Error::unsupported("LIKE with a pattern that is not constant", Backend::Cpu));
     };
-    Expr::like(lower(like.expr(), schema)?, pattern, Some('\\'), like.case_insensitive(), like.negated())
+    let pattern = LikePattern::new(pattern, Some('\\'), like.case_insensitive())?;
+    Expr::like(lower(like.expr(), schema)?, pattern, like.negated())
 }
 
-fn lower_case(expr: &Arc<dyn PhysicalExpr>, case: &CaseExpr, schema: &Schema) -> Result<Expr> {
+fn lower_case(case: &CaseExpr, schema: &Schema) -> Result<Expr> {
     let base = case.expr().map(|base| lower(base, schema)).transpose()?;
     let branch = |(when, then): &(Arc<dyn PhysicalExpr>, Arc<dyn PhysicalExpr>)| {
         let when = lower(when, schema)?;
@@ -160,7 +161,7 @@ fn lower_case(expr: &Arc<dyn PhysicalExpr>, case: &CaseExpr, schema: &Schema) ->
     };
     let branches = case.when_then_expr().iter().map(branch).collect::<Result<Vec<_>>>()?;
     let otherwise = case.else_expr().map(|otherwise| lower(otherwise, schema)).transpose()?;
-    Expr::case(branches, otherwise, type_of(expr, schema)?)
+    Expr::case(branches, otherwise)
 }
 
 fn type_of(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<DataType> {
@@ -215,7 +216,8 @@ fn external(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<Expr> {
         .data()
         .map_err(|error| Error::invalid(error.to_string()))?;
     let fields: Vec<FieldRef> = columns.iter().map(|&index| nullable(&schema.fields()[index])).collect();
-    let inputs = columns.iter().map(|&index| Expr::column(index, schema.field(index).data_type().clone())).collect();
+    let inputs =
+        columns.iter().map(|&index| Expr::column(index, schema.field(index).data_type().clone())).collect();
     let function = EngineExpr {
         name: function_name(expr),
         data_type: type_of(expr, schema)?,
@@ -242,7 +244,9 @@ fn referenced_columns(expr: &Arc<dyn PhysicalExpr>, schema: &Schema) -> Result<V
     columns.sort_unstable();
     columns.dedup();
     match columns.last() {
-        Some(&last) if last >= schema.fields().len() => Err(Error::invalid(format!("no column {last} in the input"))),
+        Some(&last) if last >= schema.fields().len() => {
+            Err(Error::invalid(format!("no column {last} in the input")))
+        }
         _ => Ok(columns),
     }
 }

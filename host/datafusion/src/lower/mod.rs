@@ -151,13 +151,23 @@ impl Lowering {
         input.aggregate(lowered.keys, lowered.aggregates)?.with_schema(node.schema())
     }
 
-    fn sort(&mut self, input: &Arc<dyn ExecutionPlan>, order: &LexOrdering, fetch: Option<usize>) -> Result<Plan> {
+    fn sort(
+        &mut self,
+        input: &Arc<dyn ExecutionPlan>,
+        order: &LexOrdering,
+        fetch: Option<usize>,
+    ) -> Result<Plan> {
         let schema = input.schema();
         let keys = order.iter().map(|item| {
             let column = item.expr.downcast_ref::<Column>();
-            let column = column.ok_or_else(|| unsupported(format!("a sort by the expression {}", item.expr)))?;
+            let column =
+                column.ok_or_else(|| unsupported(format!("a sort by the expression {}", item.expr)))?;
             let options = item.options;
-            Ok(SortKey { column: column.index(), descending: options.descending, nulls_first: options.nulls_first })
+            Ok(SortKey {
+                column: column.index(),
+                descending: options.descending,
+                nulls_first: options.nulls_first,
+            })
         });
         let keys = keys.collect::<Result<Vec<_>>>()?;
         let input = self.input(input)?;

@@ -29,8 +29,10 @@ pub fn lower(node: &DataSourceExec) -> Result<Plan> {
     let files = config.file_groups.iter().flat_map(|group| group.iter());
     let slices = files.map(file_slice).collect::<Result<Vec<_>>>()?;
     let table_schema = source.table_schema().table_schema();
-    let mut plan = Plan::scan(Scan::from_slices(slices, Arc::clone(table_schema))?);
-    if pushes_filters_down(source) && let Some(predicate) = source.filter() {
+    let mut plan = Plan::scan(Scan::from_slices(&slices, Arc::clone(table_schema))?);
+    if pushes_filters_down(source)
+        && let Some(predicate) = source.filter()
+    {
         plan = plan.filter(expr::lower(&predicate, table_schema)?)?;
     }
     if let Some(projection) = source.projection() {
@@ -47,7 +49,11 @@ fn pushes_filters_down(source: &ParquetSource) -> bool {
     source.table_parquet_options().global.pushdown_filters
 }
 
-fn refuse_what_we_do_not_read(node: &DataSourceExec, config: &FileScanConfig, source: &ParquetSource) -> Result<()> {
+fn refuse_what_we_do_not_read(
+    node: &DataSourceExec,
+    config: &FileScanConfig,
+    source: &ParquetSource,
+) -> Result<()> {
     let local = config.object_store_url.as_str().starts_with("file://");
     let ordered = node.properties().output_ordering().is_some() || config.preserve_order;
     let reversed = format!("{source:?}").contains("reverse_row_groups: true");
@@ -66,15 +72,17 @@ fn refuse_what_we_do_not_read(node: &DataSourceExec, config: &FileScanConfig, so
 }
 
 fn file_slice(file: &PartitionedFile) -> Result<FileSlice> {
-    if file.extensions.iter().next().is_some() {
+    if !file.extensions.is_empty() {
         return Err(unsupported("row selections attached to a file"));
     }
-    let range = file.range.as_ref().map(|range| (range.start as u64)..(range.end as u64));
-    Ok(FileSlice { path: PathBuf::from(format!("/{}", file.object_meta.location)), range })
+    let path = PathBuf::from(format!("/{}", file.object_meta.location));
+    let byte_range = file.range.as_ref().map(|range| (range.start as u64)..(range.end as u64));
+    Ok(FileSlice { path, row_groups: None, byte_range })
 }
 
 fn project(plan: Plan, projection: &ProjectionExprs, schema: &arrow::datatypes::SchemaRef) -> Result<Plan> {
-    let expressions = projection.iter().map(|item| Ok((item.alias.clone(), expr::lower(&item.expr, schema)?)));
+    let expressions =
+        projection.iter().map(|item| Ok((item.alias.clone(), expr::lower(&item.expr, schema)?)));
     plan.project(expressions.collect::<Result<Vec<_>>>()?)
 }
 
