@@ -1,5 +1,8 @@
 //! The WGSL files that are compiled into the crate, and what their slots may hold.
 
+#[cfg(test)]
+mod tests;
+
 /// One file: its path below `wgsl/` without extension, and its text.
 pub(crate) type File = (&'static str, &'static str);
 
@@ -13,7 +16,26 @@ macro_rules! library {
 /// with the folder.
 #[rustfmt::skip]
 pub(crate) const LIBRARY: &[File] = library![
+    "compact/count",
+    "compact/mask",
+    "compact/scatter",
+    "scan/apply",
+    "scan/block",
+    "scan/reduce",
+    "scan/spine",
     "shared/bitmap",
+    "shared/compact",
+    "shared/float_order",
+    "shared/grid",
+    "shared/hash",
+    "shared/int128",
+    "shared/int64",
+    "shared/reduce",
+    "shared/scan",
+    "shared/wide",
+    "test/int128",
+    "test/int64",
+    "test/words",
 ];
 
 /// Paths of the library's stages: the files with an entry point. The other files are modules for `//!use`.

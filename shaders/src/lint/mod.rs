@@ -45,17 +45,21 @@ impl Finding {
 /// Applies the rules on types and expressions. Answers which features the module needs.
 pub(crate) fn lint(module: &Module, info: &ModuleInfo, tier: &Tier) -> Result<Needs, Finding> {
     let mut lint = Lint { module, tier, needs: Needs::default() };
-    for (handle, ty) in module.types.iter() {
-        lint.ty(&ty.inner, module.types.get_span(handle))?;
-    }
-    for (handle, _) in module.global_expressions.iter() {
-        lint.ty(info[handle].inner_with(&module.types), module.global_expressions.get_span(handle))?;
-    }
+    // The order is that of the best origins: naga gives types of values no place in the text.
     for (handle, function) in module.functions.iter() {
         lint.function(function, &info[handle], module.functions.get_span(handle))?;
     }
     for (index, entry) in module.entry_points.iter().enumerate() {
         lint.function(&entry.function, info.get_entry_point(index), Span::UNDEFINED)?;
+    }
+    for (handle, _) in module.global_expressions.iter() {
+        lint.ty(info[handle].inner_with(&module.types), module.global_expressions.get_span(handle))?;
+    }
+    for (handle, variable) in module.global_variables.iter() {
+        lint.ty(&module.types[variable.ty].inner, module.global_variables.get_span(handle))?;
+    }
+    for (handle, ty) in module.types.iter() {
+        lint.ty(&ty.inner, module.types.get_span(handle))?;
     }
     Ok(lint.needs)
 }
