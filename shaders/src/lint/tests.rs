@@ -108,28 +108,24 @@ fn inexact_built_ins_on_f64() {
 
 #[test]
 fn features_beyond_the_tier() {
-    let cases: [(&str, &str, fn(&mut Tier)); 8] = [
-        ("data[lane] = u32(u64(lane) * 3lu);", "64-bit", |tier| tier.int64 = true),
-        ("data[lane] = u32(i64(lane) * 3li);", "64-bit", |tier| tier.int64 = true),
-        ("var x: vec2<u64>;\ndata[lane] = u32(x.x);", "64-bit", |tier| tier.int64 = true),
-        ("data[lane] = u32(f64(lane) * 3.0lf);", "f64", |tier| tier.float64 = true),
-        ("data[lane] = subgroupAdd(lane);", "subgroup", |tier| tier.subgroups = true),
-        ("data[lane] = subgroupBallot(lane == 3u).x;", "subgroup", |tier| tier.subgroups = true),
-        ("data[lane] = subgroupShuffle(lane, 1u);", "subgroup", |tier| tier.subgroups = true),
-        ("data[lane] = subgroupExclusiveAdd(lane);", "subgroup", |tier| tier.subgroups = true),
+    let cases = [
+        ("data[lane] = u32(u64(lane) * 3lu);", "64-bit"),
+        ("data[lane] = u32(i64(lane) * 3li);", "64-bit"),
+        ("var x: vec2<u64>;\ndata[lane] = u32(x.x);", "64-bit"),
+        ("data[lane] = u32(f64(lane) * 3.0lf);", "f64"),
+        ("data[lane] = subgroupAdd(lane);", "subgroup"),
+        ("data[lane] = subgroupBallot(lane == 3u).x;", "subgroup"),
+        ("data[lane] = subgroupShuffle(lane, 1u);", "subgroup"),
+        ("data[lane] = subgroupExclusiveAdd(lane);", "subgroup"),
     ];
-    for (body, reason, enable) in cases {
-        let mut tier = everything();
-        tier.int64 &= reason != "64-bit";
-        tier.float64 &= reason != "f64";
-        tier.subgroups &= reason != "subgroup";
-        let error = compile(&stage(body), &tier).expect_err(body);
-        assert!(error.reason.contains(reason), "{error}");
-        let mut just_enough = Tier::BASELINE;
-        enable(&mut just_enough);
+    for (body, feature) in cases {
+        let (int64, float64, subgroups) = (feature == "64-bit", feature == "f64", feature == "subgroup");
+        let without = Tier { int64: !int64, float64: !float64, subgroups: !subgroups, ..Tier::BASELINE };
+        let error = compile(&stage(body), &without).expect_err(body);
+        assert!(error.reason.contains(feature), "{error}");
+        let just_enough = Tier { int64, float64, subgroups, ..Tier::BASELINE };
         let needs = passes(&stage(body), &just_enough).needs;
-        let expected = (just_enough.int64, just_enough.float64, just_enough.subgroups);
-        assert_eq!((needs.int64, needs.float64, needs.subgroups), expected, "{body}");
+        assert_eq!((needs.int64, needs.float64, needs.subgroups), (int64, float64, subgroups), "{body}");
     }
 }
 
