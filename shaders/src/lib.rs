@@ -14,8 +14,6 @@
 //! - `//!use shared/int64` includes a module once, wherever it is first asked for (WGSL is order-independent).
 //! - `//!use $Value` includes the module that the request selects for the slot `Value`.
 //! - `//!if int64`, `//!if !subgroups`, `//!else`, `//!end` keep lines by the tier's conditions (they nest).
-//!
-//! `wgsl/README.md` lists the modules and stages, and says how they are numbered, named and bound.
 
 mod check;
 mod compose;

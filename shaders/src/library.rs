@@ -16,6 +16,17 @@ macro_rules! library {
 /// with the folder.
 #[rustfmt::skip]
 pub(crate) const LIBRARY: &[File] = library![
+    "aggregate/float",
+    "aggregate/insert",
+    "aggregate/plan",
+    "aggregate/settle",
+    "aggregate/site_global",
+    "aggregate/site_hybrid",
+    "aggregate/site_local",
+    "aggregate/site_private",
+    "aggregate/state_global",
+    "aggregate/state_local",
+    "aggregate/table",
     "compact/count",
     "compact/mask",
     "compact/scatter",
@@ -33,6 +44,7 @@ pub(crate) const LIBRARY: &[File] = library![
     "shared/reduce",
     "shared/scan",
     "shared/wide",
+    "sort/rank",
     "test/int128",
     "test/int64",
     "test/words",

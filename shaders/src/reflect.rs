@@ -1,6 +1,5 @@
 //! What the host needs to know about a module, read off the module itself, so that nothing is typed twice.
 
-use naga::valid::ModuleInfo;
 use naga::{AddressSpace, EntryPoint, Module, ShaderStage, Span, StorageAccess};
 
 use crate::lint::Finding;
@@ -55,12 +54,10 @@ pub(crate) fn workgroup_size(resolved: &Module) -> [u32; 3] {
     resolved.entry_points.first().map_or([1; 3], |entry| entry.workgroup_size)
 }
 
-/// Workgroup memory that the entry point of a module uses whose overrides are resolved; saturates.
-pub(crate) fn workgroup_bytes(resolved: &Module, info: &ModuleInfo) -> u32 {
-    let uses = info.get_entry_point(0);
-    let variables = resolved.global_variables.iter().filter(|(handle, _)| !uses[*handle].is_empty());
-    let shared =
-        variables.map(|(_, variable)| variable).filter(|variable| variable.space == AddressSpace::WorkGroup);
+/// Workgroup memory of a module whose overrides are resolved; saturates.
+pub(crate) fn workgroup_bytes(resolved: &Module) -> u32 {
+    let variables = resolved.global_variables.iter().map(|(_, variable)| variable);
+    let shared = variables.filter(|variable| variable.space == AddressSpace::WorkGroup);
     shared.fold(0, |total: u32, variable| {
         let size = resolved.types[variable.ty].inner.try_size(resolved.to_ctx()).unwrap_or(u32::MAX);
         let padded = size.checked_next_multiple_of(WORKGROUP_UNIT).unwrap_or(u32::MAX);

@@ -9,8 +9,7 @@ mod tests;
 use std::error::Error as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use naga::back::pipeline_constants::{PipelineConstantError, process_overrides};
-use naga::back::{PipelineConstants, spv};
+use naga::back::{PipelineConstants, pipeline_constants, spv};
 use naga::valid::{Capabilities, ModuleInfo, ValidationError, ValidationFlags, Validator};
 use naga::{Module, ShaderStage, Span, WithSpan};
 
@@ -38,10 +37,10 @@ pub(crate) fn check(request: &Request<'_>, composed: Composed) -> Result<Shader,
     let constants: PipelineConstants =
         request.constants.iter().map(|(name, value)| ((*name).to_string(), *value)).collect();
     let stage = Some((ShaderStage::Compute, entry_point.as_str()));
-    let (resolved, resolved_info) = process_overrides(&module, &info, stage, &constants)
-        .map_err(|error| refuse_overrides(&composed, &error))?;
+    let (resolved, resolved_info) = pipeline_constants::process_overrides(&module, &info, stage, &constants)
+        .map_err(|error| refuse(&composed, Span::UNDEFINED, error.to_string()))?;
     let workgroup_size = reflect::workgroup_size(&resolved);
-    let workgroup_bytes = reflect::workgroup_bytes(&resolved, &resolved_info);
+    let workgroup_bytes = reflect::workgroup_bytes(&resolved);
     lint::workgroup(workgroup_size, workgroup_bytes, request.tier).map_err(at)?;
     let options = spv::Options { lang_version: SPIRV_VERSION, ..Default::default() };
     spv::write_vec(&resolved, &resolved_info, &options, None)
@@ -92,15 +91,6 @@ fn chain(error: &ValidationError) -> String {
 fn narrowest(error: &WithSpan<ValidationError>) -> Span {
     let spans = error.spans().map(|(span, _)| *span).filter(|span| span.is_defined());
     spans.min_by_key(|span| span.to_range().map_or(0, |range| range.len())).unwrap_or(Span::UNDEFINED)
-}
-
-fn refuse_overrides(composed: &Composed, error: &PipelineConstantError) -> Refusal {
-    match error {
-        PipelineConstantError::ValidationError(error) => {
-            refuse(composed, narrowest(error), chain(error.as_inner()))
-        }
-        _ => refuse(composed, Span::UNDEFINED, error.to_string()),
-    }
 }
 
 fn refuse(composed: &Composed, span: Span, reason: String) -> Refusal {

@@ -54,13 +54,6 @@ fn workgroup_size_and_memory_come_after_overrides() {
 }
 
 #[test]
-fn workgroup_memory_is_what_the_entry_point_uses() {
-    let text = "var<workgroup> used: array<u32, 5>;\nvar<workgroup> unused: array<u32, 100>;\n\
-                @compute @workgroup_size(1)\nfn main() { touch(); }\nfn touch() { used[0] = 1u; }";
-    assert_eq!(compile(text).unwrap().workgroup_bytes, 32);
-}
-
-#[test]
 fn bad_override_values_are_refused() {
     let text = "override WG: u32 = 256;\noverride NEEDED: u32;\n@group(0) @binding(0) var<storage, read_write> x: u32;\n\
                 @compute @workgroup_size(WG)\nfn main() { x = NEEDED; }";

@@ -84,22 +84,6 @@ fn u64_rem(a: I64, b: I64) -> I64 {
     }
     return bitcast<i64>(bitcast<u64>(a) % bitcast<u64>(b));
 }
-
-fn i64_div(a: I64, b: I64) -> I64 {
-    // -2^63 / -1 is its own dividend, too. The guards do not rest on those that checked shader modules have.
-    if (b == 0li || (b == -1li && a == i64_from_words(0u, 0x80000000u))) {
-        return a;
-    }
-    return a / b;
-}
-
-// Has the sign of the dividend.
-fn i64_rem(a: I64, b: I64) -> I64 {
-    if (b == 0li || b == -1li) {
-        return 0li;
-    }
-    return a % b;
-}
 //!else
 alias I64 = vec2<u32>;
 
@@ -230,25 +214,6 @@ fn u64_rem(a: I64, b: I64) -> I64 {
     }
     return u64_div_words(a, b).zw;
 }
-fn i64_div(a: I64, b: I64) -> I64 {
-    if (all(b == vec2<u32>(0u))) {
-        return a;
-    }
-    let quotient = u64_div(i64_magnitude(a), i64_magnitude(b));
-    if (i64_is_negative(a) != i64_is_negative(b)) {
-        return i64_neg(quotient);
-    }
-    return quotient;
-}
-
-// Has the sign of the dividend.
-fn i64_rem(a: I64, b: I64) -> I64 {
-    let remainder = u64_rem(i64_magnitude(a), i64_magnitude(b));
-    if (i64_is_negative(a)) {
-        return i64_neg(remainder);
-    }
-    return remainder;
-}
 //!end
 
 // From here on for both variants.
@@ -317,4 +282,24 @@ fn i64_mul_overflows(a: I64, b: I64) -> bool {
     // The magnitude may reach 2^63 only below zero.
     let negative = i64_is_negative(a) != i64_is_negative(b);
     return (high.x >> 31u) != 0u && !(negative && high.x == 0x80000000u && low.x == 0u);
+}
+
+fn i64_div(a: I64, b: I64) -> I64 {
+    if (i64_eq(b, i64_from_u32(0u))) {
+        return a;
+    }
+    let quotient = u64_div(i64_magnitude(a), i64_magnitude(b));
+    if (i64_is_negative(a) != i64_is_negative(b)) {
+        return i64_neg(quotient);
+    }
+    return quotient;
+}
+
+// Has the sign of the dividend.
+fn i64_rem(a: I64, b: I64) -> I64 {
+    let remainder = u64_rem(i64_magnitude(a), i64_magnitude(b));
+    if (i64_is_negative(a)) {
+        return i64_neg(remainder);
+    }
+    return remainder;
 }

@@ -1,0 +1,205 @@
+//! From the words that were read back to a [`Partial`].
+
+use arrow::array::ArrayRef;
+
+use super::mode::{Digit, Mode};
+use super::program::ReadBack;
+use super::state::{AggregateSlots, Slot, SlotKind};
+use super::{Capacity, GpuAggregate, Outcome, values};
+use crate::aggregate::partial::{Partial, StateColumn};
+use crate::error::{Backend, Error, Result};
+use crate::expr::wgsl::{Class, STATUS_WORDS, ValueInfo};
+use crate::gpu::program::ProgramOutput;
+
+/// Words of the table's head, see `aggregate/table.wgsl`.
+const TABLE_GROUPS: usize = 0;
+const TABLE_OVERFLOW: usize = 1;
+
+/// A table that was too small grows by this factor: few retries, and none of them needs much more than the answer does.
+const GROWTH: u64 = 4;
+
+/// More slots than this per row of input do not help: too many keys share a hash.
+const MOST_SLOTS_PER_ROW: u64 = 64;
+
+/// The groups of a read-back: where each one's state is.
+struct Groups<'a> {
+    state: &'a [u32],
+    stride: usize,
+    /// Index of each group that is there.
+    present: Vec<usize>,
+}
+
+impl<'a> Groups<'a> {
+    /// The words of a slot of each group.
+    fn slot(&self, slot: Slot) -> impl Iterator<Item = &'a [u32]> {
+        let (first, words, stride, state) = (slot.first, slot.kind.words(), self.stride, self.state);
+        self.present.iter().map(move |&group| &state[group * stride + first..][..words])
+    }
+
+    fn counts(&self, slot: Slot) -> Vec<u64> {
+        self.slot(slot).map(values::count).collect()
+    }
+}
+
+impl GpuAggregate {
+    /// Reads what the program of this aggregation gave.
+    ///
+    /// # Errors
+    /// What a row raised (overflow, division by zero, failed cast); [`Error::Device`] for a read-back that cannot be;
+    /// [`Error::OutOfMemory`] where no table would do.
+    pub fn decode(&self, output: &ProgramOutput) -> Result<Outcome> {
+        let state = words(output, ReadBack::STATE, self.groups_limit() as usize * self.layout.stride)?;
+        self.passes[0].exprs.check_status(words(output, ReadBack::PASS_STATUS, STATUS_WORDS)?)?;
+        let (present, keys) = match &self.mode {
+            Mode::Ungrouped => (vec![0], vec![]),
+            Mode::Direct { digits, .. } => self.direct_groups(state, digits)?,
+            Mode::Hash => match self.hash_groups(output)? {
+                Ok(groups) => groups,
+                Err(larger) => return Ok(Outcome::Retry(larger)),
+            },
+        };
+        let groups = Groups { state, stride: self.layout.stride, present };
+        let states = self.layout.aggregates.iter().zip(&self.operands.by_aggregate);
+        let states =
+            states.map(|(&slots, &operand)| self.state(&groups, slots, operand)).collect::<Result<_>>()?;
+        Ok(Outcome::Partial(Partial { groups: groups.present.len(), keys, states }))
+    }
+
+    /// Groups with rows, and their keys from the digits of their numbers.
+    fn direct_groups(&self, state: &[u32], digits: &[Digit]) -> Result<(Vec<usize>, Vec<ArrayRef>)> {
+        let rows = self.layout.row_count().map(|slot| self.layout.slots[slot]);
+        let rows = rows.ok_or_else(|| Error::invalid("a direct array without a count of rows"))?;
+        let has_rows = |group: &[u32]| group[rows.first..][..rows.kind.words()].iter().any(|&word| word != 0);
+        let groups = state.chunks_exact(self.layout.stride).enumerate();
+        let present: Vec<usize> = groups.filter(|(_, group)| has_rows(group)).map(|(at, _)| at).collect();
+        let mut keys = Vec::with_capacity(digits.len());
+        let mut weight: u64 = digits.iter().map(|digit| digit.size).product();
+        for (digit, info) in digits.iter().zip(&self.key_infos) {
+            weight /= digit.size;
+            let value = |&group: &usize| digit.value(group as u64 / weight % digit.size);
+            keys.push(values::array(info, &present.iter().map(value).collect::<Vec<_>>())?);
+        }
+        Ok((present, keys))
+    }
+
+    /// Groups of the table and their keys, or the size of the table to try next.
+    #[expect(clippy::type_complexity, reason = "what decode matches on, named there")]
+    fn hash_groups(
+        &self,
+        output: &ProgramOutput,
+    ) -> Result<std::result::Result<(Vec<usize>, Vec<ArrayRef>), Capacity>> {
+        let hash = self.hash.as_ref().ok_or_else(|| Error::invalid("hash mode without its stages"))?;
+        hash.exprs.check_status(words(output, ReadBack::KEY_STATUS, STATUS_WORDS)?)?;
+        let head = words(output, ReadBack::TABLE, super::program::TABLE_HEAD)?;
+        if head[TABLE_OVERFLOW] != 0 {
+            return self.larger(u64::from(head[TABLE_GROUPS])).map(Err);
+        }
+        let groups = head[TABLE_GROUPS] as usize;
+        let width = hash.layout.width;
+        let group_keys = words(output, ReadBack::GROUP_KEYS, self.capacity.groups as usize * width)?;
+        let rows = group_keys
+            .get(..groups * width)
+            .ok_or_else(|| values::corrupt(format!("{groups} groups of {}", self.capacity.groups)))?;
+        let fields = self.key_infos.iter().zip(&hash.layout.fields);
+        let keys = fields.map(|(info, &(null, first))| {
+            let value = |row: &[u32]| {
+                let is_null = null.is_some_and(|(word, bit)| row[word] >> bit & 1 == 1);
+                (!is_null).then(|| values::integer(info.class, &row[first..][..info.class.words()]))
+            };
+            values::array(info, &rows.chunks_exact(width).map(value).collect::<Vec<_>>())
+        });
+        Ok(Ok(((0..groups).collect(), keys.collect::<Result<_>>()?)))
+    }
+
+    /// The capacity after one that did not do. `met` groups were counted before the run was void.
+    fn larger(&self, met: u64) -> Result<Capacity> {
+        let Capacity { groups, slots } = self.capacity;
+        // There are never more groups than rows; what fails then are collisions, which more slots spread.
+        let wanted = Capacity::of_groups((groups.max(met) * GROWTH).min(self.rows));
+        let larger = Capacity { groups: wanted.groups, slots: wanted.slots.max(slots * GROWTH) };
+        if larger.slots > self.rows.next_power_of_two().saturating_mul(MOST_SLOTS_PER_ROW).max(1 << 12) {
+            return Err(Error::OutOfMemory {
+                backend: Backend::Gpu,
+                asked_bytes: larger.slots.saturating_mul(4),
+                limit_bytes: self.settings.device_bytes,
+            });
+        }
+        Ok(larger)
+    }
+
+    fn state(
+        &self,
+        groups: &Groups<'_>,
+        slots: AggregateSlots,
+        operand: Option<usize>,
+    ) -> Result<StateColumn> {
+        let slot = |index: usize| self.layout.slots[index];
+        match slots {
+            AggregateSlots::Count { count } => Ok(StateColumn::Count(groups.counts(slot(count)))),
+            AggregateSlots::Sum { sum, count } => {
+                let (sums, counts) = (slot(sum), groups.counts(slot(count)));
+                Ok(match sums.kind {
+                    SlotKind::FloatSum { accumulator } => {
+                        let sums = groups.slot(sums).map(|words| accumulator.sum(words)).collect();
+                        StateColumn::Float { sums, counts }
+                    }
+                    _ => StateColumn::Integer { sums: groups.slot(sums).map(values::wide).collect(), counts },
+                })
+            }
+            AggregateSlots::Extreme { best, count } => {
+                let info = operand.map(|operand| &self.operand_infos[operand]);
+                let info = info.ok_or_else(|| Error::invalid("extreme without operand"))?;
+                let values = extremes(groups, slot(best), slot(count), info)?;
+                Ok(StateColumn::Extreme(values::array(info, &values)?))
+            }
+        }
+    }
+}
+
+impl Digit {
+    /// The value of a digit; none for null.
+    fn value(&self, digit: u64) -> Option<i128> {
+        if self.nullable && digit == 0 {
+            return None;
+        }
+        Some(self.least + i128::from(digit - u64::from(self.nullable)))
+    }
+}
+
+/// The best value of each group, none where no row was valid.
+fn extremes(groups: &Groups<'_>, best: Slot, count: Slot, info: &ValueInfo) -> Result<Vec<Option<i128>>> {
+    let SlotKind::Extreme { greatest, .. } = best.kind else {
+        return Err(Error::invalid("not an extreme"));
+    };
+    let codes = match &info.dictionary {
+        Some(dictionary) if info.class == Class::Code => {
+            let ranks = values::ranks(dictionary)?;
+            let mut codes = vec![0; ranks.len()];
+            ranks.iter().enumerate().for_each(|(code, &rank)| codes[rank as usize] = code as i128);
+            codes
+        }
+        _ => vec![],
+    };
+    let value = |(best, count): (&[u32], &[u32])| {
+        if values::count(count) == 0 {
+            return Ok(None);
+        }
+        let words: Vec<u32> = best.iter().map(|&word| if greatest { word } else { !word }).collect();
+        let value = values::integer(info.class, &values::from_order_words(info.class, &words));
+        if info.class != Class::Code {
+            return Ok(Some(value));
+        }
+        let code = usize::try_from(value).ok().and_then(|rank| codes.get(rank));
+        code.map(|&code| Some(code))
+            .ok_or_else(|| values::corrupt(format!("rank {value} of {}", codes.len())))
+    };
+    groups.slot(best).zip(groups.slot(count)).map(value).collect()
+}
+
+/// A read-back of at least `least` words.
+fn words(output: &ProgramOutput, index: usize, least: usize) -> Result<&[u32]> {
+    match output.words.get(index) {
+        Some(words) if words.len() >= least => Ok(words),
+        words => Err(values::corrupt(format!("{} words, not {least}", words.map_or(0, Vec::len)))),
+    }
+}

@@ -1,0 +1,277 @@
+//! Aggregation on the GPU: predicate, keys and operands evaluated and accumulated in one fused stage per pass, all batches
+//! in one submission.
+//!
+//! ```text
+//! ungrouped, direct array                        hash table, per batch
+//!
+//! row -> evaluate -> group = digits of the keys  row -> evaluate -> key words            (keys)
+//!                      |                         key words -> slot, by compare-and-swap  (insert)
+//!                      v                         claimed slot -> group, its key          (settle)
+//!            state of the workgroup              row -> slot -> group -> evaluate        (accumulate)
+//!                      | once per workgroup                           |
+//!                      v                                              v
+//!            state in device memory              first groups: workgroup memory; others: device memory
+//! ```
+//! ```text
+//! accumulate, per thread:
+//!   for row in grid stride:
+//!     evaluate(row)                                     predicate, keys, operands
+//!     for slot: if operand is valid: add | max | or     32-bit atomics with carries, in the copy of this lane
+//!   barrier; for (group, slot) of the workgroup: add up the copies, add to device memory
+//! ```
+//! - Sums of integers and decimals are numbers of as many words as range times rows needs, one included; the carry of a
+//!   word is told by what `atomicAdd` returned, so it is exact in any order. Measured ranges make most of them 2 words.
+//! - Sums of floats are fixed-point numbers over the whole exponent range ([`float`]): exact, in integer atomics.
+//! - Extremes are order-preserving words, one pass per word ([`state`]); strings compare by rank in their dictionary.
+//! - Which mode runs is decided in [`mode`]. The table needs no forward progress: a thread never waits for another, since
+//!   slots hold row numbers and keys were written by an earlier dispatch.
+//!
+//! Bytes per row: the packed columns once per pass, plus, with a table, `4 * (key words * 3 + 5)` for keys, slots and probe,
+//! and the touched states. Registers and workgroup memory absorb the states of few groups.
+//!
+//! Departures from the model (libcudf's `groupby/hash`, which takes row-index slots in a shared and a global hash set and
+//! decides between them on the host): groups are numbered before accumulation, so that "shared" is a comparison of the
+//! group with a number, and nothing is decided on the host; capacity is checked once, after the read-back
+//! ([`Outcome::Retry`]).
+
+use std::collections::HashMap;
+
+use pilaster_shaders::Tier;
+
+use crate::aggregate::partial::Partial;
+use crate::aggregate::{AggregateFunction, AggregateSpec};
+use crate::error::{Backend, Error, Result};
+use crate::expr::Expr;
+use crate::expr::wgsl::{self, ExprRequest, ValueRequest};
+use crate::gpu::column::{DeviceBatch, DeviceColumns};
+
+mod decode;
+mod float;
+mod mode;
+mod program;
+mod stage;
+mod state;
+#[cfg(test)]
+mod tests;
+mod values;
+
+use mode::Mode;
+use program::{HashStages, WORKGROUP};
+use stage::{Pass, PassRequest};
+use state::{Operands, StateLayout};
+
+/// Groups that a hash table has room for at first, where the caller expects nothing else.
+pub const FIRST_GROUPS: u64 = 1 << 14;
+
+/// Room of the hash table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Capacity {
+    /// Groups.
+    pub groups: u64,
+    /// Slots: a power of two, at least twice the groups.
+    pub slots: u64,
+}
+
+impl Capacity {
+    /// Room for `groups` groups, half the slots empty.
+    #[must_use]
+    pub fn of_groups(groups: u64) -> Self {
+        let groups = groups.clamp(1, 1 << 31);
+        Capacity { groups, slots: (groups * 2).next_power_of_two() }
+    }
+}
+
+/// Which mode an aggregation may take. Tests force the general one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Grouping {
+    /// The rule of the module.
+    #[default]
+    Auto,
+    /// A hash table wherever there are keys.
+    HashTable,
+}
+
+/// What an aggregation may use.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct GpuAggregateSettings {
+    /// Bytes of all buffers together.
+    pub device_bytes: u64,
+    /// Groups expected, from statistics.
+    pub expected_groups: Option<u64>,
+    /// Mode.
+    pub grouping: Grouping,
+}
+
+impl Default for GpuAggregateSettings {
+    fn default() -> Self {
+        GpuAggregateSettings { device_bytes: u64::MAX, expected_groups: None, grouping: Grouping::Auto }
+    }
+}
+
+/// What a run gave.
+#[derive(Debug, Clone)]
+pub enum Outcome {
+    /// The groups.
+    Partial(Partial),
+    /// The table was too small; run again with [`GpuAggregate::resize`]d to this. Nothing else is to be taken from the run.
+    Retry(Capacity),
+}
+
+/// An aggregation over packed batches, ready to be written as a [`crate::gpu::Program`] and read back.
+#[derive(Debug, Clone)]
+pub struct GpuAggregate {
+    batches: Vec<DeviceBatch>,
+    settings: GpuAggregateSettings,
+    binding_bytes: u64,
+    operands: Operands,
+    key_infos: Vec<wgsl::ValueInfo>,
+    operand_infos: Vec<wgsl::ValueInfo>,
+    layout: StateLayout,
+    mode: Mode,
+    passes: Vec<Pass>,
+    hash: Option<HashStages>,
+    capacity: Capacity,
+    rows: u64,
+}
+
+impl GpuAggregate {
+    /// Whether `spec` can run on the GPU, as far as that is decidable before the data is seen.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] naming what cannot.
+    pub fn supports(spec: &AggregateSpec, tier: &Tier) -> Result<()> {
+        let filters = spec.aggregates.iter().filter_map(|aggregate| aggregate.filter.as_ref());
+        let inputs = spec.aggregates.iter().filter_map(|aggregate| aggregate.input.as_ref());
+        for expr in spec.predicate.iter().chain(&spec.keys).chain(filters).chain(inputs) {
+            wgsl::supports(expr, tier)?;
+        }
+        for aggregate in &spec.aggregates {
+            let is_sum = matches!(aggregate.function, AggregateFunction::Sum | AggregateFunction::Avg);
+            let data_type = aggregate.input.as_ref().map(Expr::data_type);
+            if let Some(data_type) = data_type.filter(|data_type| is_sum && !data_type.is_numeric()) {
+                return Err(Error::unsupported(format!("sum of {data_type}"), Backend::Gpu));
+            }
+        }
+        Ok(())
+    }
+
+    /// Chooses a mode for `spec` over `columns` and composes its stages.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] naming what cannot run; [`Error::InvalidInput`] where the spec names columns that are not
+    /// there; [`Error::Device`] where a stage does not compose.
+    pub fn new(
+        spec: &AggregateSpec,
+        columns: &DeviceColumns,
+        tier: &Tier,
+        settings: GpuAggregateSettings,
+    ) -> Result<Self> {
+        let rows: u64 = columns.batches.iter().map(|batch| u64::from(batch.rows)).sum();
+        let operands = Operands::of(spec);
+        let writer = Writer { spec, columns, tier, operands: &operands };
+        let all: Vec<usize> = (0..operands.distinct.len()).collect();
+        let first = writer.generate(spec.predicate.as_ref(), &spec.keys, &all)?;
+        let (key_infos, operand_infos) = first.values.split_at(spec.keys.len());
+        let layout = |mode: &Mode| {
+            let occupied = matches!(mode, Mode::Direct { .. });
+            StateLayout::new(spec, &operands, operand_infos, rows, occupied)
+        };
+        let mut mode = Mode::choose(key_infos, layout(&Mode::Hash)?.stride + 1, rows, settings.device_bytes);
+        if settings.grouping == Grouping::HashTable && !spec.keys.is_empty() {
+            mode = Mode::Hash;
+        }
+        let layout = layout(&mode)?;
+        let hash = match mode {
+            Mode::Hash => {
+                let exprs = writer.generate(spec.predicate.as_ref(), &spec.keys, &[])?;
+                Some(HashStages::new(exprs, tier)?)
+            }
+            _ => None,
+        };
+        let passes = (0..layout.passes()).map(|pass| writer.pass(&mode, &layout, pass));
+        let passes = passes.collect::<Result<Vec<_>>>()?;
+        let (key_infos, operand_infos) = (key_infos.to_vec(), operand_infos.to_vec());
+        let expected = settings.expected_groups.unwrap_or(FIRST_GROUPS).min(rows);
+        Ok(GpuAggregate {
+            batches: columns.batches.clone(),
+            settings,
+            binding_bytes: tier.binding_bytes,
+            operands,
+            key_infos,
+            operand_infos,
+            layout,
+            mode,
+            passes,
+            hash,
+            capacity: Capacity::of_groups(expected),
+            rows,
+        })
+    }
+
+    /// The way it runs, for EXPLAIN: `ungrouped`, `direct array` or `hash table`.
+    #[must_use]
+    pub fn mode_name(&self) -> &'static str {
+        self.mode.name()
+    }
+
+    /// Gives the hash table another size, after [`Outcome::Retry`].
+    pub fn resize(&mut self, capacity: Capacity) {
+        self.capacity = capacity;
+    }
+
+    /// Rows of all batches.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// Groups that the state has room for.
+    fn groups_limit(&self) -> u64 {
+        match &self.mode {
+            Mode::Ungrouped => 1,
+            Mode::Direct { groups, .. } => *groups,
+            Mode::Hash => self.capacity.groups,
+        }
+    }
+}
+
+/// Writes the generated stages of a spec.
+struct Writer<'a> {
+    spec: &'a AggregateSpec,
+    columns: &'a DeviceColumns,
+    tier: &'a Tier,
+    operands: &'a Operands,
+}
+
+impl Writer<'_> {
+    /// `evaluate` for keys, then operands by index.
+    fn generate(
+        &self,
+        predicate: Option<&Expr>,
+        keys: &[Expr],
+        operands: &[usize],
+    ) -> Result<wgsl::GeneratedExprs> {
+        let keys = keys.iter().map(|key| ValueRequest { expr: Some(key), filter: None });
+        let operands = operands.iter().map(|&operand| self.operands.distinct[operand].request());
+        let values: Vec<ValueRequest<'_>> = keys.chain(operands).collect();
+        let (columns, tier) = (self.columns, self.tier);
+        wgsl::generate(&ExprRequest { predicate, values: &values, columns, tier, stage_words: 0 })
+    }
+
+    /// The accumulate stage of a pass, with the operands that it reads. Behind a table, rows are known to be kept and
+    /// their groups known: neither predicate nor keys are evaluated again.
+    fn pass(&self, mode: &Mode, layout: &StateLayout, index: usize) -> Result<Pass> {
+        let (parts, _) = layout.parts(index);
+        let mut used: Vec<usize> = parts.iter().filter_map(|part| part.slot.operand).collect();
+        used.sort_unstable();
+        used.dedup();
+        let keys: &[Expr] = if let Mode::Direct { .. } = mode { &self.spec.keys } else { &[] };
+        let predicate = self.spec.predicate.as_ref().filter(|_| *mode != Mode::Hash);
+        let exprs = self.generate(predicate, keys, &used)?;
+        let value_of: HashMap<usize, usize> =
+            used.iter().enumerate().map(|(at, &operand)| (operand, keys.len() + at)).collect();
+        let request =
+            PassRequest { mode, layout, index, tier: self.tier, keys: keys.len(), value_of: &value_of };
+        stage::accumulate(&request, exprs)
+    }
+}
