@@ -1,1 +1,0 @@
-//! Vectorised evaluation on the CPU.

@@ -1,0 +1,1 @@
+//! Hand-computed expectations, feature by feature.
