@@ -42,7 +42,7 @@ use crate::aggregate::partial::Partial;
 use crate::aggregate::{AggregateFunction, AggregateSpec};
 use crate::error::{Backend, Error, Result};
 use crate::expr::Expr;
-use crate::expr::wgsl::{self, ExprRequest, ValueRequest};
+use crate::expr::wgsl::{self, ExprRequest, ValueInfo, ValueRequest};
 use crate::gpu::column::{DeviceBatch, DeviceColumns};
 
 mod decode;
@@ -124,8 +124,8 @@ pub struct GpuAggregate {
     settings: GpuAggregateSettings,
     binding_bytes: u64,
     operands: Operands,
-    key_infos: Vec<wgsl::ValueInfo>,
-    operand_infos: Vec<wgsl::ValueInfo>,
+    key_infos: Vec<ValueInfo>,
+    operand_infos: Vec<ValueInfo>,
     layout: StateLayout,
     mode: Mode,
     passes: Vec<Pass>,
@@ -188,7 +188,7 @@ impl GpuAggregate {
             }
             _ => None,
         };
-        let passes = (0..layout.passes()).map(|pass| writer.pass(&mode, &layout, pass));
+        let passes = (0..layout.passes()).map(|pass| writer.pass(&mode, &layout, operand_infos, pass));
         let passes = passes.collect::<Result<Vec<_>>>()?;
         let (key_infos, operand_infos) = (key_infos.to_vec(), operand_infos.to_vec());
         let expected = settings.expected_groups.unwrap_or(FIRST_GROUPS).min(rows);
@@ -259,8 +259,8 @@ impl Writer<'_> {
     }
 
     /// The accumulate stage of a pass, with the operands that it reads. Behind a table, rows are known to be kept and
-    /// their groups known: neither predicate nor keys are evaluated again.
-    fn pass(&self, mode: &Mode, layout: &StateLayout, index: usize) -> Result<Pass> {
+    /// their groups known: neither predicate nor keys are evaluated again. The layout was made from `infos`.
+    fn pass(&self, mode: &Mode, layout: &StateLayout, infos: &[ValueInfo], index: usize) -> Result<Pass> {
         let (parts, _) = layout.parts(index);
         let mut used: Vec<usize> = parts.iter().filter_map(|part| part.slot.operand).collect();
         used.sort_unstable();
@@ -270,6 +270,12 @@ impl Writer<'_> {
         let exprs = self.generate(predicate, keys, &used)?;
         let value_of: HashMap<usize, usize> =
             used.iter().enumerate().map(|(at, &operand)| (operand, keys.len() + at)).collect();
+        for (&operand, &value) in &value_of {
+            let (expected, info) = (&infos[operand], &exprs.values[value]);
+            if expected.class != info.class || expected.nullable != info.nullable {
+                return Err(Error::invalid(format!("operand {operand} changes its form between stages")));
+            }
+        }
         let request =
             PassRequest { mode, layout, index, tier: self.tier, keys: keys.len(), value_of: &value_of };
         stage::accumulate(&request, exprs)

@@ -24,7 +24,7 @@ use crate::expr::Expr;
 use crate::expr::wgsl::{Class, ValueInfo, ValueRequest};
 
 /// A value that slots read: an operand under a filter.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub(super) struct Operand {
     /// The operand; none for a value that is only its filter.
     pub expr: Option<Expr>,
@@ -46,10 +46,9 @@ pub(super) struct Operands {
 }
 
 impl Operands {
-    /// Equal text of the trees makes equal operands: `Debug` writes every field.
     pub fn of(spec: &AggregateSpec) -> Self {
         let mut operands = Operands::default();
-        let mut seen: HashMap<String, usize> = HashMap::new();
+        let mut seen: HashMap<Operand, usize> = HashMap::new();
         for aggregate in &spec.aggregates {
             let operand = Operand { expr: aggregate.input.clone(), filter: aggregate.filter.clone() };
             if operand.expr.is_none() && operand.filter.is_none() {
@@ -57,7 +56,7 @@ impl Operands {
                 continue;
             }
             let next = operands.distinct.len();
-            let index = *seen.entry(format!("{operand:?}")).or_insert(next);
+            let index = *seen.entry(operand.clone()).or_insert(next);
             if index == next {
                 operands.distinct.push(operand);
             }
