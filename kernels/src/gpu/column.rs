@@ -20,6 +20,7 @@ mod strings;
 mod tests;
 
 pub use pack::{pack, packable};
+pub(crate) use strings::Interner;
 
 /// How one value lies in the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

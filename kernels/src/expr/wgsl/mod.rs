@@ -71,9 +71,23 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use pilaster_shaders::Tier;
 
-use crate::error::{Error, Result};
+use writer::{Mask, Writer};
+
+use crate::error::{Backend, Error, Result};
 use crate::expr::Expr;
-use crate::gpu::column::{DeviceBatch, DeviceColumns, Dictionary};
+use crate::expr::types::{Family, family};
+use crate::gpu::column::{DeviceBatch, DeviceColumns, Dictionary, packable};
+
+mod cast;
+mod float;
+mod integer;
+mod interval;
+mod load;
+mod lower;
+mod strings;
+#[cfg(test)]
+mod tests;
+mod writer;
 
 /// Words of `status` that generated code uses; a stage's own words start here.
 pub const STATUS_WORDS: usize = 8;
@@ -174,7 +188,7 @@ impl ValueInfo {
         match self.class {
             Class::I32 => vec![format!("bitcast<u32>({value})")],
             Class::I64 => vec![format!("i64_lo({value})"), format!("i64_hi({value})")],
-            Class::I128 => (0..4).map(|word| format!("i128_word({value}, {word}u)")).collect(),
+            Class::I128 => ["x", "y", "z", "w"].map(|word| format!("{value}.{word}")).to_vec(),
             Class::Code | Class::F32 => vec![value],
             Class::Bool => vec![format!("select(0u, 1u, {value})")],
             Class::F64 => vec![format!("{value}.x"), format!("{value}.y")],
@@ -236,13 +250,66 @@ impl GeneratedExprs {
     }
 }
 
+/// Expressions nested deeper are refused: the generator recurses.
+const DEPTH_LIMIT: usize = 200;
+
 /// Whether [`generate`] can write `expr`, as far as that is decidable without the data: call it before packing.
 ///
 /// # Errors
 /// [`Error::Unsupported`] naming the operator, function or type.
 pub fn supports(expr: &Expr, tier: &Tier) -> Result<()> {
-    let _ = (expr, tier);
-    Ok(())
+    supports_nested(expr, tier, DEPTH_LIMIT)
+}
+
+fn supports_nested(expr: &Expr, tier: &Tier, depth: usize) -> Result<()> {
+    let Some(depth) = depth.checked_sub(1) else {
+        return Err(Error::unsupported(format!("an expression nested deeper than {DEPTH_LIMIT}"), Backend::Gpu));
+    };
+    if only_string_column(expr) {
+        return Ok(());
+    }
+    match expr {
+        Expr::Column { data_type, .. } => packable(data_type)?,
+        Expr::Literal(_) => {}
+        Expr::Arithmetic { op, data_type, .. } if is_float(data_type) => {
+            float::supports(*op, data_type, float64(tier))?;
+        }
+        Expr::Cast { input, to, .. } => cast::supports(&input.data_type(), to)?,
+        Expr::Like { .. } => return Err(Error::unsupported("LIKE over more than one column", Backend::Gpu)),
+        Expr::InList { input, .. } if is_string(&input.data_type()) => {
+            return Err(Error::unsupported("IN over more than one string column", Backend::Gpu));
+        }
+        Expr::External { function, .. } => return Err(Error::unsupported(function.name(), Backend::Gpu)),
+        _ => {}
+    }
+    expr.children().try_for_each(|child| supports_nested(child, tier, depth))
+}
+
+/// A table over a string column's distinct values computes the expression, whatever it is.
+fn only_string_column(expr: &Expr) -> bool {
+    let mut string = true;
+    column_types(expr, &mut |data_type| string &= is_string(data_type));
+    string && strings::only_column(expr).is_some()
+}
+
+fn column_types(expr: &Expr, visit: &mut impl FnMut(&DataType)) {
+    if let Expr::Column { data_type, .. } = expr {
+        visit(data_type);
+    }
+    expr.children().for_each(|child| column_types(child, visit));
+}
+
+fn is_string(data_type: &DataType) -> bool {
+    matches!(family(data_type), Ok(Family::Text | Family::Binary))
+}
+
+fn is_float(data_type: &DataType) -> bool {
+    matches!(family(data_type), Ok(Family::Float))
+}
+
+/// The bits of an `f64` are a native `u64`.
+fn float64(tier: &Tier) -> bool {
+    tier.float64 && tier.int64
 }
 
 /// Writes `evaluate` for a predicate and values over packed columns.
@@ -251,6 +318,119 @@ pub fn supports(expr: &Expr, tier: &Tier) -> Result<()> {
 /// [`Error::Unsupported`] where an expression cannot run on the GPU; [`Error::InvalidInput`] where it names a column
 /// that is not there.
 pub fn generate(request: &ExprRequest<'_>) -> Result<GeneratedExprs> {
-    let _ = request;
-    Err(Error::unsupported("code generation", crate::Backend::Gpu))
+    let exprs = || {
+        let values = request.values.iter().flat_map(|value| [value.expr, value.filter]);
+        std::iter::once(request.predicate).chain(values).flatten()
+    };
+    exprs().try_for_each(|expr| supports(expr, request.tier))?;
+    let mut used = Vec::new();
+    exprs().for_each(|expr| expr.for_each_column(&mut |column| used.push(column)));
+    used.sort_unstable();
+    used.dedup();
+    let mut writer = Writer::new(request.columns, used, request.stage_words, float64(request.tier));
+    let values = write_evaluate(&mut writer, request)?;
+    let (body, constants, errors, columns) = writer.finish();
+    let wgsl = declarations(&values) + "fn evaluate(row: u32) {\n" + &body + "}\n";
+    Ok(GeneratedExprs { wgsl, values, columns, constants, stage_words: request.stage_words, errors })
+}
+
+/// The body: predicate, then values where it holds.
+fn write_evaluate<'a>(writer: &mut Writer<'a>, request: &ExprRequest<'a>) -> Result<Vec<ValueInfo>> {
+    let kept = match request.predicate {
+        Some(predicate) => Some(writer.lower(predicate, &None)?.value),
+        None => None,
+    };
+    writer.statement(format_args!("keep = {};", kept.as_deref().unwrap_or("true")));
+    for index in 0..request.values.len() {
+        writer.statement(format_args!("valid_{index} = false;"));
+    }
+    let mut values = Vec::with_capacity(request.values.len());
+    let mut inner = std::mem::take(&mut writer.body);
+    for (index, value) in request.values.iter().enumerate() {
+        values.push(write_value(writer, index, value)?);
+    }
+    let computed = std::mem::replace(&mut writer.body, String::new());
+    for value in &values {
+        inner += &format!("    value_{} = {};\n", value.index, zero_of(value.class));
+    }
+    match (kept, computed.is_empty()) {
+        (_, true) => {}
+        (None, false) => inner += &computed,
+        (Some(_), false) => inner += &format!("    if (keep) {{\n{computed}    }}\n"),
+    }
+    writer.body = inner;
+    Ok(values)
+}
+
+fn write_value<'a>(writer: &mut Writer<'a>, index: usize, request: &ValueRequest<'a>) -> Result<ValueInfo> {
+    let filter: Mask = match request.filter {
+        Some(filter) => Some(writer.lower(filter, &None)?.value),
+        None => None,
+    };
+    let Some(expr) = request.expr else {
+        let valid = filter.clone().unwrap_or_else(|| "true".into());
+        writer.statement(format_args!("valid_{index} = {valid};"));
+        writer.statement(format_args!("value_{index} = valid_{index};"));
+        return Ok(ValueInfo {
+            index,
+            class: Class::Bool,
+            data_type: DataType::Boolean,
+            nullable: filter.is_some(),
+            range: Some((1, 1)),
+            dictionary: None,
+        });
+    };
+    let operand = writer.lower(expr, &filter)?;
+    let valid = writer.both(&filter, &operand.valid);
+    let zero = zero_of(operand.class);
+    match &valid {
+        None => {
+            writer.statement(format_args!("valid_{index} = true;"));
+            writer.statement(format_args!("value_{index} = {};", operand.value));
+        }
+        Some(valid) => {
+            writer.statement(format_args!("valid_{index} = {valid};"));
+            writer.statement(format_args!("value_{index} = select({zero}, {}, {valid});", operand.value));
+        }
+    }
+    let ranged = !matches!(operand.class, Class::F32 | Class::F64);
+    Ok(ValueInfo {
+        index,
+        class: operand.class,
+        data_type: expr.data_type(),
+        nullable: valid.is_some(),
+        range: ranged.then_some((operand.range.min, operand.range.max)),
+        dictionary: operand.dictionary,
+    })
+}
+
+fn zero_of(class: Class) -> &'static str {
+    match class {
+        Class::I32 => "0i",
+        Class::I64 => "i64_from_u32(0u)",
+        Class::I128 => "vec4<u32>(0u)",
+        Class::Code | Class::F32 => "0u",
+        Class::Bool => "false",
+        Class::F64 => "vec2<u32>(0u)",
+    }
+}
+
+fn declarations(values: &[ValueInfo]) -> String {
+    let mut text = String::from(
+        "//!use shared/int64
+//!use shared/int128
+//!use shared/float_order
+@group(0) @binding(0) var<storage, read> parameters: array<u32>;
+@group(0) @binding(1) var<storage, read> columns: array<u32>;
+@group(0) @binding(2) var<storage, read_write> status: array<atomic<u32>>;
+",
+    );
+    text += &format!("const stage_parameters: u32 = {STAGE_PARAMETERS}u;\n");
+    text += &format!("const stage_status: u32 = {STATUS_WORDS}u;\n");
+    text += "var<private> keep: bool;\n";
+    for value in values {
+        let index = value.index;
+        text += &format!("var<private> valid_{index}: bool;\nvar<private> value_{index}: {};\n", value.class.wgsl_type());
+    }
+    text
 }

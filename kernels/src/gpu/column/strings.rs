@@ -12,18 +12,18 @@ use hashbrown::hash_map::Entry;
 use crate::error::{Error, Result};
 
 /// Distinct values in order of first appearance, and codes for what came in.
-pub(super) struct Interner<'a> {
+pub(crate) struct Interner<'a> {
     codes: HashMap<&'a [u8], u32>,
     values: Vec<&'a [u8]>,
 }
 
 impl<'a> Interner<'a> {
-    pub(super) fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Interner { codes: HashMap::new(), values: Vec::new() }
     }
 
     /// Codes of an array's rows; 0 where `array` is null.
-    pub(super) fn codes(&mut self, array: &'a ArrayRef) -> Result<Vec<u32>> {
+    pub(crate) fn codes(&mut self, array: &'a ArrayRef) -> Result<Vec<u32>> {
         match array.data_type() {
             DataType::Dictionary(_, _) => self.dictionary_codes(array),
             _ => {
@@ -78,7 +78,7 @@ impl<'a> Interner<'a> {
     }
 
     /// The distinct values: `Utf8` or `Binary`, with 64-bit offsets only where 32 bits do not reach.
-    pub(super) fn finish(self, is_text: bool) -> Result<ArrayRef> {
+    pub(crate) fn finish(self, is_text: bool) -> Result<ArrayRef> {
         let bytes: usize = self.values.iter().map(|value| value.len()).sum();
         let large = i32::try_from(bytes).is_err();
         let count = self.values.len();
@@ -105,7 +105,7 @@ fn text(bytes: &[u8]) -> Result<&str> {
 }
 
 /// Whether the values of a string type are text; none for other types.
-pub(super) fn is_text(data_type: &DataType) -> Option<bool> {
+pub(crate) fn is_text(data_type: &DataType) -> Option<bool> {
     match data_type {
         DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View => Some(true),
         DataType::Binary | DataType::LargeBinary | DataType::BinaryView | DataType::FixedSizeBinary(_) => {
