@@ -42,7 +42,9 @@ fn conversion(from: &DataType, to: &DataType) -> Result<Conversion> {
             Conversion::Digits(scale(to_family) - scale(from_family))
         }
         (F::Integer, F::Date32 | F::Date64 | F::Time(_) | F::Timestamp(_) | F::Duration(_))
-        | (F::Date32 | F::Date64 | F::Time(_) | F::Timestamp(_) | F::Duration(_), F::Integer) => Conversion::Same,
+        | (F::Date32 | F::Date64 | F::Time(_) | F::Timestamp(_) | F::Duration(_), F::Integer) => {
+            Conversion::Same
+        }
         (F::Date32 | F::Date64 | F::Timestamp(_), F::Date32 | F::Date64 | F::Timestamp(_))
         | (F::Time(_), F::Time(_))
         | (F::Duration(_), F::Duration(_)) => {
@@ -74,7 +76,13 @@ pub(super) fn supports(from: &DataType, to: &DataType) -> Result<()> {
 
 impl<'a> Writer<'a> {
     /// `CAST(input AS to)`, or `TRY_CAST`.
-    pub(super) fn cast(&mut self, input: &'a Expr, to: &DataType, mode: CastMode, mask: &Mask) -> Result<Operand> {
+    pub(super) fn cast(
+        &mut self,
+        input: &'a Expr,
+        to: &DataType,
+        mode: CastMode,
+        mask: &Mask,
+    ) -> Result<Operand> {
         let from = input.data_type();
         let conversion = conversion(&from, to)?;
         let operand = self.lower(input, mask)?;
@@ -88,8 +96,7 @@ impl<'a> Writer<'a> {
             }
             _ => operand,
         };
-        let error =
-            Error::CastFailed { value: "a value".into(), from: from.to_string(), to: to.to_string() };
+        let error = Error::CastFailed { value: "a value".into(), from: from.to_string(), to: to.to_string() };
         let exact = match conversion {
             Conversion::Truth => return Ok(self.truth(operand)),
             Conversion::Same => operand,
@@ -129,10 +136,14 @@ impl<'a> Writer<'a> {
         from: &DataType,
         to: &DataType,
     ) -> Result<()> {
-        let product = factor
-            .and_then(|factor| interval::arithmetic(ArithmeticOp::Multiply, operand.range, Range::of(factor)));
+        let product = factor.and_then(|factor| {
+            interval::arithmetic(ArithmeticOp::Multiply, operand.range, Range::of(factor))
+        });
         if mode == CastMode::Try && product.is_none() {
-            return Err(Error::unsupported(format!("TRY_CAST of such values from {from} to {to}"), Backend::Gpu));
+            return Err(Error::unsupported(
+                format!("TRY_CAST of such values from {from} to {to}"),
+                Backend::Gpu,
+            ));
         }
         Ok(())
     }

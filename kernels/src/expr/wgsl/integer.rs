@@ -2,9 +2,9 @@
 //!
 //! A result's range decides: its class, whether a check against the declared type is needed, and which side of it.
 
+use super::Class;
 use super::interval::{self, FULL};
 use super::writer::{Mask, Operand, Writer, class_of, i128_text};
-use super::Class;
 use crate::error::Error;
 use crate::expr::range::Range;
 use crate::expr::{ArithmeticOp, OverflowMode, Rounding};
@@ -57,8 +57,12 @@ impl Writer<'_> {
         };
         match class {
             Class::I64 => self.bind(format_args!("i64_{name}({left}, {right})")),
-            Class::I128 if op == ArithmeticOp::Divide => self.bind(format_args!("i128_divide({left}, {right}).quotient")),
-            Class::I128 if op == ArithmeticOp::Remainder => self.bind(format_args!("i128_divide({left}, {right}).remainder")),
+            Class::I128 if op == ArithmeticOp::Divide => {
+                self.bind(format_args!("i128_divide({left}, {right}).quotient"))
+            }
+            Class::I128 if op == ArithmeticOp::Remainder => {
+                self.bind(format_args!("i128_divide({left}, {right}).remainder"))
+            }
             Class::I128 => self.bind(format_args!("i128_{name}({left}, {right})")),
             _ => self.bind(format_args!("{left} {symbol} {right}")),
         }
@@ -77,7 +81,10 @@ impl Writer<'_> {
         let range = interval::arithmetic(op, left.range, right.range);
         // The operands' classes too: a remainder is narrow, what it is computed from may not be.
         let class = class_of(range.unwrap_or(FULL)).max(class_of(left.range)).max(class_of(right.range));
-        if (op, class) == (ArithmeticOp::Multiply, Class::I128) && left.range.within(&I64) && right.range.within(&I64) {
+        if (op, class) == (ArithmeticOp::Multiply, Class::I128)
+            && left.range.within(&I64)
+            && right.range.within(&I64)
+        {
             let (a, b) = (self.convert(left, Class::I64), self.convert(right, Class::I64));
             let value = self.bind(format_args!("i128_mul_i64({a}, {b})"));
             return Operand::integer(class, value, valid, range.unwrap_or(FULL));
@@ -240,7 +247,8 @@ impl Writer<'_> {
         let step = self.bind(format_args!("select({zero}, select({one}, {minus_one}, {negative}), {up})"));
         let value = self.operate(class, ArithmeticOp::Add, &quotient.value, &step);
         // Away from zero by one at most, and a quotient that is rounded is not at the end of the type.
-        let range = Range { min: quotient.range.min.saturating_sub(1), max: quotient.range.max.saturating_add(1) };
+        let range =
+            Range { min: quotient.range.min.saturating_sub(1), max: quotient.range.max.saturating_add(1) };
         Operand { value, range, ..quotient }
     }
 

@@ -50,7 +50,10 @@ fn divide(left: Range, right: Range) -> Option<Range> {
 fn remainder(left: Range, right: Range) -> Range {
     let most = right.min.unsigned_abs().max(right.max.unsigned_abs()).saturating_sub(1);
     let most = i128::try_from(most).unwrap_or(i128::MAX);
-    Range { min: if left.min < 0 { left.min.max(-most) } else { 0 }, max: if left.max > 0 { left.max.min(most) } else { 0 } }
+    Range {
+        min: if left.min < 0 { left.min.max(-most) } else { 0 },
+        max: if left.max > 0 { left.max.min(most) } else { 0 },
+    }
 }
 
 /// The part of `range` that lies in `bounds`; `bounds` where none does, because no value will be seen.

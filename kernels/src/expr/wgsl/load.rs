@@ -2,9 +2,9 @@
 
 use std::sync::Arc;
 
-use super::writer::{Mask, Operand, Writer, class_of, i128_text};
 use super::Class;
 use super::interval::FULL;
+use super::writer::{Mask, Operand, Writer, class_of, i128_text};
 use crate::error::{Error, Result};
 use crate::expr::range::Range;
 use crate::gpu::column::{ColumnLayout, DeviceColumns, Dictionary, Storage};
@@ -80,7 +80,8 @@ impl Writer<'_> {
         let base = self.bind(values);
         if layout.storage == Storage::Bit {
             // The packer stores nulls as zero: a null Boolean is not true.
-            let value = self.bind(format_args!("((({array}[{base} + ({row} >> 5u)]) >> ({row} & 31u)) & 1u) != 0u"));
+            let value =
+                self.bind(format_args!("((({array}[{base} + ({row} >> 5u)]) >> ({row} & 31u)) & 1u) != 0u"));
             return Operand::boolean(value, valid);
         }
         match layout.data_type {

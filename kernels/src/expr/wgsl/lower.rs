@@ -42,7 +42,10 @@ impl<'a> Writer<'a> {
 
     fn known_under(&self, expr: &Expr, mask: &Mask) -> Option<Operand> {
         let known = self.known.get(expr)?;
-        known.iter().find(|(under, operand)| !operand.fallible || under == mask).map(|(_, operand)| operand.clone())
+        known
+            .iter()
+            .find(|(under, operand)| !operand.fallible || under == mask)
+            .map(|(_, operand)| operand.clone())
     }
 
     fn lower_node(&mut self, expr: &'a Expr, mask: &Mask) -> Result<Operand> {
@@ -65,7 +68,12 @@ impl<'a> Writer<'a> {
             }
             Expr::Arithmetic { op, left, right, data_type, overflow, rounding } => {
                 let (op, overflow, rounding) = (*op, *overflow, *rounding);
-                self.arithmetic(&Arithmetic { op, left, right, data_type, overflow, rounding }, mask, left, right)
+                self.arithmetic(
+                    &Arithmetic { op, left, right, data_type, overflow, rounding },
+                    mask,
+                    left,
+                    right,
+                )
             }
             Expr::Negate { input, overflow } => self.negate(input, *overflow, mask),
             Expr::Cast { input, to, mode } => self.cast(input, to, *mode, mask),
@@ -170,7 +178,10 @@ impl<'a> Writer<'a> {
             Class::F64 => self.words_compare("vec2<u32>", left, right, |value| format!("f64_order({value})")),
             Class::Code => {
                 let (left, right) = self.ranks(left, right)?;
-                (format!("({left} == {right})"), (format!("({left} < {right})"), format!("({right} < {left})")))
+                (
+                    format!("({left} == {right})"),
+                    (format!("({left} < {right})"), format!("({right} < {left})")),
+                )
             }
             _ => {
                 let class = left.class.max(right.class);
@@ -199,7 +210,14 @@ impl<'a> Writer<'a> {
     }
 
     /// Null-aware equality out of the plain one.
-    fn distinct(&mut self, op: CompareOp, left: &Operand, right: &Operand, both: &Mask, text: &str) -> Operand {
+    fn distinct(
+        &mut self,
+        op: CompareOp,
+        left: &Operand,
+        right: &Operand,
+        both: &Mask,
+        text: &str,
+    ) -> Operand {
         let Some(both) = both else {
             let value = self.bind(text);
             return Operand::boolean(value, None);
@@ -233,7 +251,8 @@ impl<'a> Writer<'a> {
     /// Membership by a loop over constants: how many there are is data.
     fn in_list(&mut self, input: &Operand, list: &[Scalar], negated: bool) -> Result<Operand> {
         let has_null = list.iter().any(Scalar::is_null);
-        let values: Vec<&Value> = list.iter().map(|item| &item.value).filter(|item| **item != Value::Null).collect();
+        let values: Vec<&Value> =
+            list.iter().map(|item| &item.value).filter(|item| **item != Value::Null).collect();
         let (class, words) = in_list_words(input, &values)?;
         let count = self.constant(&[(words.len() / class.words()) as u32, 0]);
         let start = self.next_constant() as u32;
@@ -447,7 +466,8 @@ impl<'a> Writer<'a> {
             return Ok(operand.clone());
         }
         let power = u32::try_from(digits).ok().and_then(power_of_ten);
-        let power = power.ok_or_else(|| Error::unsupported("a decimal scaled beyond 38 digits", Backend::Gpu))?;
+        let power =
+            power.ok_or_else(|| Error::unsupported("a decimal scaled beyond 38 digits", Backend::Gpu))?;
         let power = self.fixed_operand(power);
         Ok(self.exact(ArithmeticOp::Multiply, operand, &power, mask, error))
     }
@@ -507,9 +527,7 @@ fn in_list_words(input: &Operand, values: &[&Value]) -> Result<(Class, Vec<u32>)
         })
     };
     Ok(match input.class {
-        Class::F32 => {
-            (Class::Code, floats().map(|value| Ok(canonical_f32(value?))).collect::<Result<_>>()?)
-        }
+        Class::F32 => (Class::Code, floats().map(|value| Ok(canonical_f32(value?))).collect::<Result<_>>()?),
         Class::F64 => {
             let words = floats().map(|value| value.map(canonical_f64)).collect::<Result<Vec<_>>>()?;
             (Class::F64, words.into_iter().flatten().collect())
@@ -518,7 +536,8 @@ fn in_list_words(input: &Operand, values: &[&Value]) -> Result<(Class, Vec<u32>)
         Class::Code => return Err(Error::unsupported("IN over several string columns", Backend::Gpu)),
         _ => {
             let integers: Vec<i128> = integers().collect::<Result<_>>()?;
-            let class = integers.iter().map(|value| class_of(Range::of(*value))).fold(input.class, Class::max);
+            let class =
+                integers.iter().map(|value| class_of(Range::of(*value))).fold(input.class, Class::max);
             (class, integers.iter().flat_map(|value| words_of(class, *value)).collect())
         }
     })

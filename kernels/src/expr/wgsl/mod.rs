@@ -263,7 +263,10 @@ pub fn supports(expr: &Expr, tier: &Tier) -> Result<()> {
 
 fn supports_nested(expr: &Expr, tier: &Tier, depth: usize) -> Result<()> {
     let Some(depth) = depth.checked_sub(1) else {
-        return Err(Error::unsupported(format!("an expression nested deeper than {DEPTH_LIMIT}"), Backend::Gpu));
+        return Err(Error::unsupported(
+            format!("an expression nested deeper than {DEPTH_LIMIT}"),
+            Backend::Gpu,
+        ));
     };
     if only_string_column(expr) {
         return Ok(());
@@ -430,7 +433,10 @@ fn declarations(values: &[ValueInfo]) -> String {
     text += "var<private> keep: bool;\n";
     for value in values {
         let index = value.index;
-        text += &format!("var<private> valid_{index}: bool;\nvar<private> value_{index}: {};\n", value.class.wgsl_type());
+        text += &format!(
+            "var<private> valid_{index}: bool;\nvar<private> value_{index}: {};\n",
+            value.class.wgsl_type()
+        );
     }
     text
 }

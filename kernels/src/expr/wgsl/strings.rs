@@ -32,7 +32,9 @@ pub(super) fn only_column(expr: &Expr) -> Option<usize> {
     match expr {
         Expr::Column { .. } | Expr::Literal(_) => return None,
         // The validity bit says so already.
-        Expr::IsNull(input) | Expr::IsNotNull(input) if matches!(**input, Expr::Column { .. }) => return None,
+        Expr::IsNull(input) | Expr::IsNotNull(input) if matches!(**input, Expr::Column { .. }) => {
+            return None;
+        }
         _ => {}
     }
     let mut found = None;
@@ -103,7 +105,8 @@ impl<'a> Writer<'a> {
         let Some(first) = operands.iter().find_map(|operand| operand.dictionary.clone()) else {
             return Err(Error::invalid("codes without a dictionary"));
         };
-        let same = |operand: &Operand| operand.dictionary.as_ref().is_some_and(|other| Arc::ptr_eq(other, &first));
+        let same =
+            |operand: &Operand| operand.dictionary.as_ref().is_some_and(|other| Arc::ptr_eq(other, &first));
         if operands.iter().all(same) {
             return Ok((operands, first));
         }

@@ -71,7 +71,12 @@ pub(super) struct Writer<'a> {
 }
 
 impl<'a> Writer<'a> {
-    pub(super) fn new(columns: &'a DeviceColumns, used: Vec<usize>, stage_words: usize, float64: bool) -> Self {
+    pub(super) fn new(
+        columns: &'a DeviceColumns,
+        used: Vec<usize>,
+        stage_words: usize,
+        float64: bool,
+    ) -> Self {
         Writer {
             columns,
             float64,
@@ -178,7 +183,8 @@ impl<'a> Writer<'a> {
     pub(super) fn fail(&mut self, error: Error, masks: &[&Mask], condition: &str) {
         self.fallible = true;
         let bit = self.error_bit(error);
-        let masks: String = masks.iter().filter_map(|mask| mask.as_ref()).map(|mask| format!("{mask} & ")).collect();
+        let masks: String =
+            masks.iter().filter_map(|mask| mask.as_ref()).map(|mask| format!("{mask} & ")).collect();
         self.statement(format_args!(
             "if ({masks}({condition})) {{ atomicOr(&status[{}], {}u); }}",
             bit / 32,
