@@ -9,7 +9,7 @@ use pilaster_kernels::{Error, Result};
 
 use crate::place::Report;
 use crate::plan::Plan;
-use crate::run::Execution;
+use crate::run::{self, Engine, Execution};
 
 /// Which backend a session uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -60,6 +60,8 @@ pub struct SessionConfig {
     pub host_memory_limit_bytes: u64,
     /// Device bytes that all queries of the session may reserve together.
     pub device_memory_limit_bytes: u64,
+    /// Adapter by a part of its name; the best one where absent.
+    pub adapter: Option<String>,
     /// Rows of a batch on the CPU: its columns should fit the L2 cache.
     pub cpu_batch_rows: usize,
     /// Rows of a batch on the device: batches of a pipeline are coalesced to this.
@@ -74,6 +76,7 @@ impl Default for SessionConfig {
             threads: 0,
             host_memory_limit_bytes: 8 << 30,
             device_memory_limit_bytes: 2 << 30,
+            adapter: None,
             cpu_batch_rows: 16 * 1024,
             device_batch_rows: 1 << 20,
         }
@@ -94,8 +97,28 @@ impl SessionConfig {
 }
 
 /// Runs plans. Cheap to clone, shared by any number of threads and queries; they share its pool, budgets and device.
+///
+/// ```
+/// use std::sync::Arc;
+/// use arrow::array::{Int64Array, RecordBatch};
+/// use arrow::datatypes::{DataType, Field, Schema};
+/// use pilaster::plan::{MemorySource, Plan};
+/// use pilaster::sort::SortKey;
+/// use pilaster::{Session, SessionConfig};
+///
+/// let schema = Arc::new(Schema::new(vec![Field::new("x", DataType::Int64, false)]));
+/// let batch = RecordBatch::try_new(schema, vec![Arc::new(Int64Array::from(vec![3, 1, 2]))])?;
+/// let key = SortKey { column: 0, descending: true, nulls_first: false };
+/// let plan = Plan::input(Arc::new(MemorySource::try_new(vec![batch])?)).sort(vec![key], Some(2))?;
+///
+/// let session = Session::new(SessionConfig::default())?;
+/// let (batches, report) = session.collect(&plan)?;
+/// assert_eq!(batches[0].column(0).as_ref(), &Int64Array::from(vec![3, 2]) as &dyn arrow::array::Array);
+/// println!("{report}");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, Clone)]
-pub struct Session(Arc<SessionConfig>);
+pub struct Session(Arc<Engine>);
 
 impl Session {
     /// A session. No device is opened before a query wants one.
@@ -104,21 +127,22 @@ impl Session {
     /// [`Error::InvalidInput`] for settings that cannot be, [`Error::Io`] where threads cannot be started.
     pub fn new(config: SessionConfig) -> Result<Self> {
         config.check()?;
-        Ok(Session(Arc::new(config)))
+        Ok(Session(Arc::new(Engine::new(config)?)))
     }
 
     /// The settings.
     #[must_use]
     pub fn config(&self) -> &SessionConfig {
-        &self.0
+        &self.0.config
     }
 
-    /// Starts a plan.
+    /// Starts a plan. Never blocks: what goes wrong, a strict session's refusals included, is the execution's first and
+    /// last item.
     ///
     /// # Errors
-    /// What is known before any row is read: [`Error::Unsupported`] and device errors in a strict session.
+    /// [`Error::Io`] where no thread can be started.
     pub fn run(&self, plan: &Plan) -> Result<Execution> {
-        Err(Error::unsupported(plan.title(), pilaster_kernels::Backend::Cpu))
+        run::start(&self.0, plan)
     }
 
     /// Runs a plan to its end. Blocks: from an async runtime use [`Session::run`].
@@ -131,11 +155,17 @@ impl Session {
         Ok((batches, execution.report()))
     }
 
-    /// Where each operator would run, and why, without running it.
+    /// Where each operator would run, and why, without running it. May open a device: blocks.
     ///
     /// # Errors
-    /// As [`Session::run`].
+    /// [`Error::Unsupported`] and device errors in a strict session.
     pub fn explain(&self, plan: &Plan) -> Result<Report> {
-        self.run(plan).map(|execution| execution.report())
+        run::explain(&self.0, plan)
+    }
+
+    /// Host bytes that running queries have reserved.
+    #[must_use]
+    pub fn reserved_host_bytes(&self) -> u64 {
+        self.0.host.reserved()
     }
 }

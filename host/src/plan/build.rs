@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use arrow::datatypes::{DataType, Field, Schema, SchemaRef};
+use arrow::datatypes::{Field, Schema, SchemaRef};
 use pilaster_kernels::aggregate::{Aggregate, AggregateFunction};
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::sort::SortKey;
@@ -10,11 +10,19 @@ use pilaster_kernels::{Error, Result};
 
 use super::check;
 use super::{BatchSource, Node, Operator, Plan};
+use crate::scan::Scan;
 
 /// Deeper plans are refused, so that no walk over a plan can exhaust a thread's stack.
 const MAX_DEPTH: usize = 256;
 
 impl Plan {
+    /// Parquet files.
+    #[must_use]
+    pub fn scan(scan: Scan) -> Plan {
+        let schema = Arc::clone(scan.schema());
+        Plan(Arc::new(Node { operator: Operator::Scan(Arc::new(scan)), schema, inputs: Vec::new(), depth: 1 }))
+    }
+
     /// Batches from outside.
     #[must_use]
     pub fn input(source: Arc<dyn BatchSource>) -> Plan {
@@ -53,7 +61,7 @@ impl Plan {
     pub fn aggregate(self, keys: Vec<(String, Expr)>, aggregates: Vec<(String, Aggregate)>) -> Result<Plan> {
         let mut fields = named_fields(&keys, self.schema())?;
         for (_, key) in &keys {
-            check::ordered(&check::data_type(key), "a group key")?;
+            check::ordered(&key.data_type(), "a group key")?;
         }
         for (name, aggregate) in &aggregates {
             check::aggregate(aggregate, self.schema())?;
@@ -159,13 +167,13 @@ fn named_fields(columns: &[(String, Expr)], input: &Schema) -> Result<Vec<Field>
     let field = |(name, expr): &(String, Expr)| {
         check::columns(expr, input)?;
         let nullable = check::nullable(expr, input);
-        let data_type: DataType = check::data_type(expr);
+        
         // A plain column keeps its field's metadata (extension types, an engine's own marks).
         let metadata = match expr {
             Expr::Column { index, .. } => input.field(*index).metadata().clone(),
             _ => Default::default(),
         };
-        Ok(Field::new(name, data_type, nullable).with_metadata(metadata))
+        Ok(Field::new(name, expr.data_type(), nullable).with_metadata(metadata))
     };
     columns.iter().map(field).collect()
 }

@@ -2,45 +2,8 @@
 
 use arrow::datatypes::{DataType, Schema};
 use pilaster_kernels::aggregate::{Aggregate, AggregateFunction};
-use pilaster_kernels::expr::{CastMode, CompareOp, Expr, Value};
+use pilaster_kernels::expr::{CastMode, CompareOp, Expr};
 use pilaster_kernels::{Error, Result};
-
-/// Type of an expression's result.
-pub(crate) fn data_type(expr: &Expr) -> DataType {
-    match expr {
-        Expr::Column { data_type, .. }
-        | Expr::Arithmetic { data_type, .. }
-        | Expr::Case { data_type, .. } => data_type.clone(),
-        Expr::Literal(scalar) => scalar.data_type.clone(),
-        Expr::Negate { input, .. } => self::data_type(input),
-        Expr::Cast { to, .. } => to.clone(),
-        Expr::External { function, .. } => function.data_type(),
-        _ => DataType::Boolean,
-    }
-}
-
-/// The operands of an expression.
-pub(crate) fn children(expr: &Expr) -> Vec<&Expr> {
-    match expr {
-        Expr::Compare { left, right, .. }
-        | Expr::And(left, right)
-        | Expr::Or(left, right)
-        | Expr::Arithmetic { left, right, .. } => vec![left, right],
-        Expr::Not(input)
-        | Expr::Negate { input, .. }
-        | Expr::Cast { input, .. }
-        | Expr::IsNull(input)
-        | Expr::IsNotNull(input)
-        | Expr::InList { input, .. }
-        | Expr::Like { input, .. } => vec![input],
-        Expr::Case { branches, otherwise, .. } => {
-            let branches = branches.iter().flat_map(|(when, then)| [when, then]);
-            branches.chain(otherwise.as_deref()).collect()
-        }
-        Expr::External { inputs, .. } => inputs.iter().collect(),
-        _ => Vec::new(),
-    }
-}
 
 /// The logical type behind a physical one: strings are one type, binaries are one type, a dictionary is its values, a
 /// decimal is its precision and scale.
@@ -72,14 +35,14 @@ pub(super) fn columns(expr: &Expr, schema: &Schema) -> Result<()> {
                 )));
             }
         }
-        open.extend(children(expr));
+        open.extend(expr.children());
     }
     Ok(())
 }
 
 /// `expr` is Boolean.
 pub(super) fn boolean(expr: &Expr, what: &str) -> Result<()> {
-    match data_type(expr) {
+    match expr.data_type() {
         DataType::Boolean => Ok(()),
         other => Err(Error::invalid(format!("{what} must be Boolean, is {other}"))),
     }
@@ -95,7 +58,7 @@ pub(super) fn ordered(data_type: &DataType, what: &str) -> Result<()> {
 }
 
 /// Same number of columns with the same logical types.
-pub(super) fn same_columns(left: &Schema, right: &Schema, what: &str) -> Result<()> {
+pub(crate) fn same_columns(left: &Schema, right: &Schema, what: &str) -> Result<()> {
     let (ours, theirs) = (left.fields(), right.fields());
     if ours.len() != theirs.len() {
         return Err(Error::invalid(format!("{what}: {} and {} columns", ours.len(), theirs.len())));
@@ -122,7 +85,7 @@ pub(super) fn aggregate(aggregate: &Aggregate, input: &Schema) -> Result<()> {
     if let Some(filter) = &aggregate.filter {
         boolean(filter, "an aggregate's filter")?;
     }
-    let operand = aggregate.input.as_ref().map(data_type);
+    let operand = aggregate.input.as_ref().map(Expr::data_type);
     let result = &aggregate.data_type;
     let fits = match (aggregate.function, &operand) {
         (AggregateFunction::CountRows, None) | (AggregateFunction::Count, Some(_)) => {
@@ -160,10 +123,10 @@ fn avg_fits(operand: &DataType, result: &DataType) -> bool {
 
 /// False only where `expr` can never give null over rows of `schema`.
 pub(super) fn nullable(expr: &Expr, schema: &Schema) -> bool {
-    let any_operand = || children(expr).into_iter().any(|operand| nullable(operand, schema));
+    let any_operand = || expr.children().any(|operand| nullable(operand, schema));
     match expr {
         Expr::Column { index, .. } => schema.fields().get(*index).is_none_or(|field| field.is_nullable()),
-        Expr::Literal(scalar) => scalar.value == Value::Null,
+        Expr::Literal(scalar) => scalar.is_null(),
         Expr::IsNull(_)
         | Expr::IsNotNull(_)
         | Expr::Compare { op: CompareOp::IsDistinctFrom | CompareOp::IsNotDistinctFrom, .. } => false,
@@ -175,7 +138,7 @@ pub(super) fn nullable(expr: &Expr, schema: &Schema) -> bool {
         | Expr::Negate { .. }
         | Expr::Like { .. }
         | Expr::Cast { mode: CastMode::Strict, .. } => any_operand(),
-        Expr::InList { list, .. } => list.iter().any(|item| item.value == Value::Null) || any_operand(),
+        Expr::InList { list, .. } => list.iter().any(|item| item.is_null()) || any_operand(),
         Expr::Case { branches, otherwise, .. } => {
             otherwise.as_ref().is_none_or(|expr| nullable(expr, schema))
                 || branches.iter().any(|(_, then)| nullable(then, schema))

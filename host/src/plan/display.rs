@@ -25,13 +25,21 @@ impl Plan {
     /// The root in one line, as plans and reports show it; column positions are the inputs' names.
     pub(crate) fn title(&self) -> String {
         match self.operator() {
-            Operator::Scan(scan) => format!("Scan: {scan:?}"),
+            Operator::Scan(scan) => {
+                let files: Vec<_> = scan.paths().iter().map(|path| path.display().to_string()).collect();
+                let columns: Vec<_> = self.schema().fields().iter().map(|field| field.name().as_str()).collect();
+                let shown = match files.as_slice() {
+                    [first, _, ..] => format!("{first} and {} more", files.len() - 1),
+                    few => few.join(", "),
+                };
+                format!("Scan: {shown} [{}]", columns.join(", "))
+            }
             Operator::Input(source) => {
                 let columns: Vec<_> =
                     self.schema().fields().iter().map(|field| field.name().as_str()).collect();
                 format!("Input: [{}] partitions={}", columns.join(", "), source.partitions())
             }
-            Operator::Filter(predicate) => format!("Filter: {}", show(predicate)),
+            Operator::Filter(predicate) => format!("Filter: {predicate}"),
             Operator::Project(exprs) => format!("Project: {}", list(exprs)),
             Operator::Aggregate { keys, aggregates } => {
                 let shown: Vec<_> = aggregates.iter().map(call).collect();
@@ -60,7 +68,7 @@ impl Plan {
 }
 
 fn list(exprs: &[Expr]) -> String {
-    let shown: Vec<_> = exprs.iter().map(show).collect();
+    let shown: Vec<_> = exprs.iter().map(ToString::to_string).collect();
     format!("[{}]", shown.join(", "))
 }
 
@@ -72,13 +80,9 @@ fn call(aggregate: &Aggregate) -> String {
         AggregateFunction::Max => "max",
         AggregateFunction::Avg => "avg",
     };
-    let operand = aggregate.input.as_ref().map_or_else(|| "*".to_owned(), show);
+    let operand = aggregate.input.as_ref().map_or_else(|| "*".to_owned(), ToString::to_string);
     match &aggregate.filter {
-        Some(filter) => format!("{name}({operand}) filter ({})", show(filter)),
+        Some(filter) => format!("{name}({operand}) filter ({filter})"),
         None => format!("{name}({operand})"),
     }
-}
-
-fn show(expr: &Expr) -> String {
-    format!("{expr:?}")
 }

@@ -26,6 +26,7 @@ mod memory_source;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use check::same_columns;
 pub use memory_source::MemorySource;
 
 /// Batches from outside: an engine's stream, or batches in memory.
@@ -34,8 +35,8 @@ pub trait BatchSource: std::any::Any + std::fmt::Debug + Send + Sync {
     fn schema(&self) -> SchemaRef;
     /// Independent streams that may be read in parallel; at least one.
     fn partitions(&self) -> usize;
-    /// Opens one stream. Called once per partition and execution; `next` may block (it runs on the session's pool,
-    /// never on an engine's async runtime).
+    /// Opens one stream. Called once per partition and execution; `next` may block: it runs on a thread of the
+    /// query's own, neither on the session's pool nor on an engine's async runtime.
     ///
     /// # Errors
     /// Whatever the source raises.

@@ -1,8 +1,27 @@
-//! Pipelines, morsels, cancellation.
+//! Plans as pipelines, pipelines as tasks, tasks on workers; cancellation.
+//!
+//! ```text
+//! plan -> lower -> pipelines (pipeline) -> tasks (task) -> workers -> sink -> output -> Execution
+//!                                                        \-> device programs (gpu), the rest of a failed one on the CPU
+//! ```
 
 mod cancel;
+mod chunk;
+mod cpu;
+mod drive;
+mod engine;
 mod execution;
+mod filter_project;
+mod lower;
 mod output;
+mod pipeline;
+mod query;
+mod sink;
+mod task;
+mod workers;
 
 pub use cancel::Cancellation;
 pub use execution::Execution;
+
+pub(crate) use drive::{explain, start};
+pub(crate) use engine::Engine;

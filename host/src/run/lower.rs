@@ -1,0 +1,236 @@
+//! A plan to pipelines: cut at the breakers, filters and projections inlined into expressions over the sources' columns.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use pilaster_kernels::expr::Expr;
+use pilaster_kernels::{Backend, Result};
+
+use super::pipeline::{Branch, Pipeline, Sink, Source};
+use crate::place::{OperatorReport, Outcome};
+use crate::plan::{Operator, Plan};
+
+/// Largest expression, in nodes, that inlining may build. A chain of projections that each use a column twice doubles per
+/// level; beyond this the projection below is computed first, as a pipeline of its own.
+const MAX_INLINED_NODES: usize = 2_000;
+
+/// A plan, cut.
+#[derive(Debug)]
+pub(crate) struct Lowered {
+    /// Leaves first; the last gives the result.
+    pub(crate) pipelines: Vec<Pipeline>,
+    /// Columns of the last pipeline that are the plan's, in order.
+    pub(crate) output: Vec<usize>,
+    /// Root first; pipelines refer to them by position.
+    pub(crate) operators: Vec<OperatorReport>,
+}
+
+/// Cuts `plan`.
+///
+/// # Errors
+/// None for a plan that its constructors checked.
+pub(crate) fn lower(plan: &Plan) -> Result<Lowered> {
+    let mut cut = Cut { pipelines: Vec::new(), operators: Vec::new() };
+    let branches = cut.branches(plan, 0)?;
+    let output = match branches.as_slice() {
+        [Branch { source: Source::Pipeline(_), .. }] if branches[0].renames_only() => {
+            cut.absorb(&branches[0]);
+            branches[0].columns.iter().filter_map(column_index).collect()
+        }
+        _ => {
+            let columns = plan.schema().fields().len();
+            cut.pipelines.push(Pipeline {
+                branches,
+                sink: Sink::Collect,
+                schema: Arc::clone(plan.schema()),
+                operators: Vec::new(),
+            });
+            (0..columns).collect()
+        }
+    };
+    for (number, pipeline) in cut.pipelines.iter().enumerate() {
+        for operator in pipeline.all_operators() {
+            cut.operators[operator].pipeline = number;
+        }
+    }
+    Ok(Lowered { pipelines: cut.pipelines, output, operators: cut.operators })
+}
+
+struct Cut {
+    pipelines: Vec<Pipeline>,
+    operators: Vec<OperatorReport>,
+}
+
+impl Cut {
+    /// `plan`'s rows as branches: one, or several below a union.
+    fn branches(&mut self, plan: &Plan, depth: usize) -> Result<Vec<Branch>> {
+        let id = self.report(plan, depth);
+        let inputs = plan.inputs();
+        let mut branches = Vec::new();
+        for input in inputs {
+            branches.extend(self.branches(input, depth + 1)?);
+        }
+        match plan.operator() {
+            Operator::Scan(scan) => Ok(vec![leaf(Source::Scan(Arc::clone(scan)), plan, false, vec![id])]),
+            Operator::Input(source) => Ok(vec![leaf(Source::Input(Arc::clone(source)), plan, false, vec![id])]),
+            Operator::Filter(predicate) => self.each(branches, plan, id, |branch| {
+                let predicate = predicate.substitute(&branch.columns)?;
+                branch.predicate = Some(match branch.predicate.take() {
+                    Some(below) => Expr::and(below, predicate)?,
+                    None => predicate,
+                });
+                Ok(())
+            }),
+            Operator::Project(exprs) => self.each(branches, plan, id, |branch| {
+                branch.columns =
+                    exprs.iter().map(|expr| expr.substitute(&branch.columns)).collect::<Result<_>>()?;
+                Ok(())
+            }),
+            Operator::Union => {
+                if let Some(first) = branches.first_mut() {
+                    first.operators.push(id);
+                }
+                Ok(branches)
+            }
+            Operator::Aggregate { keys, aggregates } => {
+                let sink = Sink::Aggregate { keys: keys.clone(), aggregates: aggregates.clone() };
+                Ok(vec![self.breaker(branches, sink, plan, id)])
+            }
+            Operator::Sort { keys, fetch } => {
+                let sink = Sink::Sort { keys: keys.clone(), skip: 0, fetch: *fetch };
+                Ok(vec![self.breaker(branches, sink, plan, id)])
+            }
+            Operator::Limit { skip, fetch } => Ok(vec![self.limit(branches, *skip, *fetch, plan, id)]),
+        }
+    }
+
+    /// Adds a filter or projection to each branch; the expressions below are computed first where inlining them would
+    /// explode.
+    fn each(
+        &mut self,
+        mut branches: Vec<Branch>,
+        plan: &Plan,
+        id: usize,
+        mut add: impl FnMut(&mut Branch) -> Result<()>,
+    ) -> Result<Vec<Branch>> {
+        let exprs: &[Expr] = match plan.operator() {
+            Operator::Filter(predicate) => std::slice::from_ref(predicate),
+            Operator::Project(exprs) => exprs,
+            _ => &[],
+        };
+        if branches.iter().any(|branch| inlined_nodes(exprs, &branch.columns) > MAX_INLINED_NODES) {
+            branches = vec![self.materialise(branches, &plan.inputs()[0])];
+        }
+        for branch in &mut branches {
+            add(branch)?;
+        }
+        if let Some(first) = branches.first_mut() {
+            first.operators.push(id);
+        }
+        Ok(branches)
+    }
+
+    /// Ends the branches in a sink; what follows reads its result.
+    fn breaker(&mut self, mut branches: Vec<Branch>, sink: Sink, plan: &Plan, id: usize) -> Branch {
+        let exprs: Vec<&Expr> = match &sink {
+            Sink::Aggregate { keys, aggregates } => {
+                let operands = aggregates.iter().flat_map(|one| one.input.iter().chain(&one.filter));
+                keys.iter().chain(operands).collect()
+            }
+            _ => Vec::new(),
+        };
+        let nodes = |branch: &Branch| exprs.iter().map(|expr| inlined_nodes([*expr], &branch.columns)).max();
+        if branches.iter().any(|branch| nodes(branch) > Some(MAX_INLINED_NODES)) {
+            branches = vec![self.materialise(branches, &plan.inputs()[0])];
+        }
+        self.push(branches, sink, plan, vec![id])
+    }
+
+    /// A limit right above a sort becomes part of it.
+    fn limit(
+        &mut self,
+        mut branches: Vec<Branch>,
+        skip: usize,
+        fetch: Option<usize>,
+        plan: &Plan,
+        id: usize,
+    ) -> Branch {
+        if let [only] = branches.as_mut_slice()
+            && only.renames_only()
+            && let Source::Pipeline(below) = only.source
+            && let Sink::Sort { skip: skipped, fetch: kept, .. } = &mut self.pipelines[below].sink
+        {
+            let left = kept.map(|kept| kept.saturating_sub(skip));
+            *kept = match (left, fetch) {
+                (Some(left), Some(fetch)) => Some(left.min(fetch)),
+                (left, fetch) => left.or(fetch),
+            };
+            *skipped = skipped.saturating_add(skip);
+            only.operators.push(id);
+            return only.clone();
+        }
+        self.push(branches, Sink::Limit { skip, fetch }, plan, vec![id])
+    }
+
+    fn materialise(&mut self, branches: Vec<Branch>, plan: &Plan) -> Branch {
+        self.push(branches, Sink::Collect, plan, Vec::new())
+    }
+
+    fn push(&mut self, branches: Vec<Branch>, sink: Sink, plan: &Plan, operators: Vec<usize>) -> Branch {
+        let pipeline = Pipeline { branches, sink, schema: Arc::clone(plan.schema()), operators };
+        let ordered = pipeline.is_ordered();
+        self.pipelines.push(pipeline);
+        leaf(Source::Pipeline(self.pipelines.len() - 1), plan, ordered, Vec::new())
+    }
+
+    /// A branch that only renames its pipeline's columns is done by that pipeline.
+    fn absorb(&mut self, branch: &Branch) {
+        if let Source::Pipeline(below) = branch.source {
+            self.pipelines[below].operators.extend(&branch.operators);
+        }
+    }
+
+    fn report(&mut self, plan: &Plan, depth: usize) -> usize {
+        self.operators.push(OperatorReport {
+            operator: plan.title(),
+            depth,
+            pipeline: 0,
+            backend: Backend::Cpu,
+            outcome: Outcome::Left(String::new()),
+            rows_out: None,
+            busy: Duration::ZERO,
+            details: Vec::new(),
+        });
+        self.operators.len() - 1
+    }
+}
+
+fn leaf(source: Source, plan: &Plan, ordered: bool, operators: Vec<usize>) -> Branch {
+    let fields = plan.schema().fields().iter().enumerate();
+    let columns = fields.map(|(index, field)| Expr::column(index, field.data_type().clone())).collect();
+    Branch { source, schema: Arc::clone(plan.schema()), predicate: None, columns, ordered, operators }
+}
+
+fn column_index(expr: &Expr) -> Option<usize> {
+    match expr {
+        Expr::Column { index, .. } => Some(*index),
+        _ => None,
+    }
+}
+
+fn nodes(expr: &Expr) -> usize {
+    expr.children().map(nodes).fold(1, usize::saturating_add)
+}
+
+/// Nodes of the largest of `exprs` once its columns are replaced by `columns`.
+fn inlined_nodes<'a>(exprs: impl IntoIterator<Item = &'a Expr>, columns: &[Expr]) -> usize {
+    let sizes: Vec<usize> = columns.iter().map(nodes).collect();
+    let inlined = |expr: &Expr| {
+        let mut total = nodes(expr);
+        expr.for_each_column(&mut |column| {
+            total = total.saturating_add(sizes.get(column).copied().unwrap_or(0));
+        });
+        total
+    };
+    exprs.into_iter().map(inlined).max().unwrap_or(0)
+}

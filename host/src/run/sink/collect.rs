@@ -1,0 +1,101 @@
+//! Rows that leave a pipeline as they come.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::datatypes::SchemaRef;
+use parking_lot::Mutex;
+use pilaster_kernels::{Error, Result};
+
+use super::super::chunk::Chunk;
+use super::super::filter_project::FilterProject;
+use super::super::output::Output;
+use super::super::task::{Filtered, Materialised, Task};
+use super::super::workers::{Flow, Sinking};
+use crate::memory::Reservation;
+
+/// Who gets a pipeline's rows.
+pub(crate) struct Receiver<'a> {
+    target: Target<'a>,
+    rows: AtomicU64,
+}
+
+enum Target<'a> {
+    /// The query's consumer: batches of exactly this schema, made of these columns.
+    Consumer { output: &'a Output, schema: SchemaRef, columns: Vec<usize> },
+    /// A later pipeline.
+    Pipeline(Mutex<Materialised>),
+}
+
+impl<'a> Receiver<'a> {
+    /// The query's consumer, who gets batches of exactly `schema`, made of the pipeline's columns at `columns`.
+    pub(crate) fn consumer(output: &'a Output, schema: SchemaRef, columns: Vec<usize>) -> Self {
+        Receiver { target: Target::Consumer { output, schema, columns }, rows: AtomicU64::new(0) }
+    }
+
+    /// A receiver that keeps rows for a later pipeline and charges them to `reservation`.
+    pub(crate) fn pipeline(reservation: Reservation) -> Self {
+        let result = Materialised { chunks: Vec::new(), reservation: Some(reservation) };
+        Receiver { target: Target::Pipeline(Mutex::new(result)), rows: AtomicU64::new(0) }
+    }
+
+    /// Hands rows on; blocks where the consumer is slow.
+    pub(crate) fn give(&self, chunk: Chunk) -> Result<()> {
+        if chunk.rows == 0 {
+            return Ok(());
+        }
+        self.rows.fetch_add(chunk.rows as u64, Ordering::Relaxed);
+        match &self.target {
+            Target::Consumer { output, schema, columns } => {
+                let picked = columns.iter().map(|&column| chunk.columns.get(column).cloned());
+                let columns = picked.collect::<Option<Vec<_>>>();
+                let columns = columns.ok_or_else(|| Error::invalid("a result without the plan's columns"))?;
+                output.push(Chunk { columns, rows: chunk.rows }.conform(schema)?)
+            }
+            Target::Pipeline(result) => {
+                let mut result = result.lock();
+                if let Some(reservation) = &mut result.reservation {
+                    reservation.grow(chunk.bytes())?;
+                }
+                result.chunks.push(chunk);
+                Ok(())
+            }
+        }
+    }
+
+    /// Rows given so far.
+    pub(crate) fn rows(&self) -> u64 {
+        self.rows.load(Ordering::Relaxed)
+    }
+
+    /// What was kept for a later pipeline.
+    pub(crate) fn into_result(self) -> Materialised {
+        match self.target {
+            Target::Consumer { .. } => Materialised::default(),
+            Target::Pipeline(result) => result.into_inner(),
+        }
+    }
+}
+
+/// Filters, projects and hands on.
+pub(crate) struct CollectSink<'a> {
+    pub(crate) steps: Vec<FilterProject>,
+    pub(crate) receiver: &'a Receiver<'a>,
+}
+
+impl Sinking for CollectSink<'_> {
+    type Local = Vec<Chunk>;
+    const DRAINS: bool = true;
+
+    fn local(&self) -> Result<Vec<Chunk>> {
+        Ok(Vec::new())
+    }
+
+    fn consume(&self, local: &mut Vec<Chunk>, task: &Task, chunk: Chunk, filtered: Filtered) -> Result<Flow> {
+        local.push(self.steps[task.branch].apply(chunk, filtered)?);
+        Ok(Flow::Continue)
+    }
+
+    fn drain(&self, local: &mut Vec<Chunk>) -> Result<()> {
+        local.drain(..).try_for_each(|chunk| self.receiver.give(chunk))
+    }
+}

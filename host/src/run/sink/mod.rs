@@ -1,0 +1,11 @@
+//! Sinks: what a pipeline's workers do with chunks, on the CPU.
+
+mod aggregate;
+mod collect;
+mod limit;
+mod sort;
+
+pub(crate) use aggregate::AggregateSink;
+pub(crate) use collect::{CollectSink, Receiver};
+pub(crate) use limit::LimitSink;
+pub(crate) use sort::SortSink;

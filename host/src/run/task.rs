@@ -1,0 +1,322 @@
+//! Tasks: the units that a pipeline's workers take in order. A row group, a partition, a stretch of an earlier result.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use arrow::datatypes::SchemaRef;
+use pilaster_kernels::expr::Expr;
+use pilaster_kernels::memory::Reserve;
+use pilaster_kernels::Result;
+
+use super::chunk::Chunk;
+use super::pipeline::{Branch, Source};
+use crate::memory::Reservation;
+use crate::place::OperatorReport;
+use crate::plan::{BatchSource, same_columns};
+use crate::scan::{ReadOptions, Scan, ScanTask};
+
+/// Chunks of one task, in order.
+pub(crate) type Chunks = Box<dyn Iterator<Item = Result<Chunk>> + Send>;
+
+/// Rows of an earlier pipeline that one worker takes at a time, in batches.
+const BATCHES_PER_TASK: usize = 4;
+
+/// Share of kept rows below which a scan is asked to filter exactly (columns that the predicate does not read are then
+/// decoded for kept rows only). Above it, decoding everything and filtering by selection is cheaper.
+const PUSH_DOWN_SELECTIVITY: f64 = 0.25;
+
+/// A piece of a branch's input.
+#[derive(Debug)]
+pub(crate) struct Task {
+    /// Which branch of the pipeline.
+    pub(crate) branch: usize,
+    /// Position among the pipeline's tasks: rows of lower tasks come first.
+    pub(crate) order: usize,
+    pub(crate) work: Work,
+}
+
+#[derive(Debug)]
+pub(crate) enum Work {
+    RowGroup { scan: Arc<Scan>, task: ScanTask },
+    Partition { source: Arc<dyn BatchSource>, partition: usize },
+    Chunks(Vec<Chunk>),
+}
+
+impl Task {
+    /// True where taking the next chunk may block on something other than a local file.
+    pub(crate) fn blocks(&self) -> bool {
+        matches!(self.work, Work::Partition { .. })
+    }
+
+    /// Rows, where they are known before reading.
+    pub(crate) fn rows(&self) -> Option<u64> {
+        match &self.work {
+            Work::RowGroup { task, .. } => Some(task.rows() as u64),
+            Work::Partition { .. } => None,
+            Work::Chunks(chunks) => Some(chunks.iter().map(|chunk| chunk.rows as u64).sum()),
+        }
+    }
+}
+
+/// What an earlier pipeline left, with the memory that it holds.
+#[derive(Debug, Default)]
+pub(crate) struct Materialised {
+    pub(crate) chunks: Vec<Chunk>,
+    pub(crate) reservation: Option<Reservation>,
+}
+
+impl Materialised {
+    pub(crate) fn rows(&self) -> u64 {
+        self.chunks.iter().map(|chunk| chunk.rows as u64).sum()
+    }
+}
+
+/// How a branch is read: which columns, and whether the scan filters.
+#[derive(Debug)]
+pub(crate) struct Reading {
+    schema: SchemaRef,
+    predicate: Option<Arc<Expr>>,
+    /// Columns read where the scan does not filter: the sink's and the predicate's.
+    all_columns: Vec<usize>,
+    /// Columns read where the scan filters: the sink's.
+    sink_columns: Vec<usize>,
+    rows_read: AtomicU64,
+    /// Of row groups that the scan filtered.
+    filtered_read: AtomicU64,
+    filtered_kept: AtomicU64,
+}
+
+/// Whether the scan has applied the branch's predicate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Filtered {
+    Yes,
+    No,
+}
+
+impl Reading {
+    /// A reading of `branch` for a sink that evaluates `exprs` over its source.
+    pub(crate) fn new(branch: &Branch, exprs: &[&Expr]) -> Self {
+        let with_predicate: Vec<&Expr> = exprs.iter().copied().chain(&branch.predicate).collect();
+        Reading {
+            schema: Arc::clone(&branch.schema),
+            predicate: branch.predicate.clone().map(Arc::new),
+            all_columns: branch.columns_read(&with_predicate),
+            sink_columns: branch.columns_read(exprs),
+            rows_read: AtomicU64::new(0),
+            filtered_read: AtomicU64::new(0),
+            filtered_kept: AtomicU64::new(0),
+        }
+    }
+
+    /// Columns that the sink and the predicate read.
+    pub(crate) fn columns(&self) -> &[usize] {
+        &self.all_columns
+    }
+
+    /// Rows that the source gave so far, before any filter.
+    pub(crate) fn rows_read(&self) -> u64 {
+        self.rows_read.load(Ordering::Relaxed)
+    }
+
+    /// A filter in the scan pays where it keeps few rows and spares columns; until that is measured, it is tried. Once
+    /// it did not pay, it is not tried again.
+    fn pushes_down(&self) -> bool {
+        let spares = self.predicate.is_some() && !self.sink_columns.is_empty();
+        let read = self.filtered_read.load(Ordering::Relaxed);
+        let kept = self.filtered_kept.load(Ordering::Relaxed);
+        spares && (read == 0 || (kept as f64) < PUSH_DOWN_SELECTIVITY * read as f64)
+    }
+
+    /// Opens a task as chunks of at most `rows` rows. `may_filter` lets the scan apply the predicate.
+    pub(crate) fn open(
+        self: &Arc<Self>,
+        task: &Task,
+        rows: usize,
+        may_filter: bool,
+        reserve: Arc<dyn Reserve>,
+    ) -> Result<(Chunks, Filtered)> {
+        match &task.work {
+            Work::RowGroup { scan, task } => {
+                let filter = may_filter && self.pushes_down();
+                let output = if filter { &self.sink_columns } else { &self.all_columns };
+                let options = ReadOptions {
+                    batch_rows: rows,
+                    predicate: self.predicate.clone().filter(|_| filter),
+                    output: Some(output.clone()),
+                    reserve,
+                };
+                let batches = scan.read(task, &options)?;
+                let chunks = batches.map(|batch| batch.as_ref().map(Chunk::from).map_err(Clone::clone));
+                let counted = Counted {
+                    chunks: Box::new(chunks),
+                    reading: Arc::clone(self),
+                    filters: filter.then_some(task.rows() as u64),
+                    kept: 0,
+                };
+                Ok((Box::new(counted), if filter { Filtered::Yes } else { Filtered::No }))
+            }
+            Work::Partition { source, partition } => {
+                let schema = Arc::clone(&self.schema);
+                let batches = source.open(*partition)?;
+                let checked = batches.map(move |batch| {
+                    let batch = batch?;
+                    same_columns(&schema, batch.schema_ref(), "a source's schema and its batch")?;
+                    Ok(Chunk::from(&batch))
+                });
+                let sized = Resized::new(Box::new(checked), rows, Arc::clone(&self.schema));
+                Ok((self.counted(Box::new(sized)), Filtered::No))
+            }
+            Work::Chunks(chunks) => {
+                let chunks = chunks.clone().into_iter().flat_map(move |chunk| chunk.slices(rows));
+                Ok((self.counted(Box::new(chunks.map(Ok))), Filtered::No))
+            }
+        }
+    }
+
+    fn counted(self: &Arc<Self>, chunks: Chunks) -> Chunks {
+        Box::new(Counted { chunks, reading: Arc::clone(self), filters: None, kept: 0 })
+    }
+}
+
+/// Counts rows as they come; those of a filtered row group at its end, where both numbers are known.
+struct Counted {
+    chunks: Chunks,
+    reading: Arc<Reading>,
+    /// Rows of the row group, where the scan filters it.
+    filters: Option<u64>,
+    kept: u64,
+}
+
+impl Iterator for Counted {
+    type Item = Result<Chunk>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let next = self.chunks.next();
+        match (&next, self.filters) {
+            (Some(Ok(chunk)), Some(_)) => self.kept += chunk.rows as u64,
+            (Some(Ok(chunk)), None) => {
+                self.reading.rows_read.fetch_add(chunk.rows as u64, Ordering::Relaxed);
+            }
+            (None, Some(rows)) => {
+                self.reading.rows_read.fetch_add(rows, Ordering::Relaxed);
+                self.reading.filtered_read.fetch_add(rows, Ordering::Relaxed);
+                self.reading.filtered_kept.fetch_add(self.kept, Ordering::Relaxed);
+                self.filters = None;
+            }
+            _ => {}
+        }
+        next
+    }
+}
+
+/// Brings an engine's batches to our size: large ones are sliced, runs of small ones joined.
+struct Resized {
+    chunks: Chunks,
+    schema: SchemaRef,
+    rows: usize,
+    small: Vec<Chunk>,
+    /// Slices of the last large chunk, last first.
+    ready: Vec<Chunk>,
+}
+
+impl Resized {
+    /// Chunks below this share of the wanted size are joined: the copy costs less than the calls that it spares.
+    const SMALL: usize = 8;
+
+    fn new(chunks: Chunks, rows: usize, schema: SchemaRef) -> Self {
+        Resized { chunks, schema, rows, small: Vec::new(), ready: Vec::new() }
+    }
+
+    fn joined(&mut self) -> Option<Result<Chunk>> {
+        let small = std::mem::take(&mut self.small);
+        (!small.is_empty()).then(|| Chunk::concat(&small, &self.schema))
+    }
+}
+
+impl Iterator for Resized {
+    type Item = Result<Chunk>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(ready) = self.ready.pop() {
+                return Some(Ok(ready));
+            }
+            match self.chunks.next() {
+                Some(Ok(chunk)) if chunk.rows == 0 => {}
+                Some(Ok(chunk)) if chunk.rows < self.rows / Resized::SMALL => {
+                    self.small.push(chunk);
+                    if self.small.iter().map(|chunk| chunk.rows).sum::<usize>() >= self.rows / 2 {
+                        return self.joined();
+                    }
+                }
+                Some(Ok(chunk)) => {
+                    self.ready = chunk.slices(self.rows).collect();
+                    self.ready.reverse();
+                    // Rows keep their order: what was held back comes first.
+                    if let Some(joined) = self.joined() {
+                        return Some(joined);
+                    }
+                }
+                Some(Err(error)) => return Some(Err(error)),
+                None => return self.joined(),
+            }
+        }
+    }
+}
+
+/// The pipeline's tasks, in order of rows. Statistics of the files prune row groups here, and say so in the report.
+pub(crate) fn tasks(
+    branches: &[Branch],
+    results: &mut [Materialised],
+    sequential: bool,
+    cpu_batch_rows: usize,
+    operators: &mut [OperatorReport],
+) -> Result<(Vec<Task>, Vec<Materialised>)> {
+    let mut works: Vec<(usize, Work)> = Vec::new();
+    let mut held = Vec::new();
+    for (index, branch) in branches.iter().enumerate() {
+        match &branch.source {
+            Source::Scan(scan) => {
+                let found = scan.tasks(branch.predicate.as_ref())?;
+                if let Some(report) = branch.operators.first().and_then(|id| operators.get_mut(*id)) {
+                    let pruned = &found.report;
+                    report.details = vec![
+                        ("row_groups".into(), pruned.row_groups.to_string()),
+                        ("pruned".into(), pruned.row_groups_pruned.to_string()),
+                    ];
+                }
+                let work = |task| (index, Work::RowGroup { scan: Arc::clone(scan), task });
+                works.extend(found.tasks.into_iter().map(work));
+            }
+            Source::Input(source) => {
+                let work = |partition| (index, Work::Partition { source: Arc::clone(source), partition });
+                works.extend((0..source.partitions()).map(work));
+            }
+            Source::Pipeline(below) => {
+                let result = results.get_mut(*below).map(std::mem::take).unwrap_or_default();
+                let rows = if sequential { usize::MAX } else { cpu_batch_rows.saturating_mul(BATCHES_PER_TASK) };
+                works.extend(stretches(&result.chunks, rows).map(|chunks| (index, Work::Chunks(chunks))));
+                held.push(result);
+            }
+        }
+    }
+    let number = |(order, (branch, work))| Task { branch, order, work };
+    Ok((works.into_iter().enumerate().map(number).collect(), held))
+}
+
+/// `chunks` in runs of about `rows` rows.
+fn stretches(chunks: &[Chunk], rows: usize) -> impl Iterator<Item = Vec<Chunk>> {
+    let mut runs: Vec<Vec<Chunk>> = Vec::new();
+    let mut room = 0;
+    for chunk in chunks.iter().cloned().flat_map(|chunk| chunk.slices(rows)) {
+        if room < chunk.rows || runs.is_empty() {
+            runs.push(Vec::new());
+            room = rows;
+        }
+        room -= chunk.rows.min(room);
+        if let Some(run) = runs.last_mut() {
+            run.push(chunk);
+        }
+    }
+    runs.into_iter()
+}

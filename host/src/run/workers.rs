@@ -1,0 +1,192 @@
+//! Workers: threads of the query that take tasks in order and compute on the session's pool.
+//!
+//! What may block (an engine's stream, a full output queue) blocks a worker's own thread and never a thread of the pool,
+//! so that queries which feed each other cannot starve one another; what computes runs on the pool, so that all queries of
+//! a session together use no more cores than it has.
+
+use std::any::Any;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use parking_lot::Mutex;
+use pilaster_kernels::{Error, Result};
+
+use super::chunk::Chunk;
+use super::query::Query;
+use super::task::{Chunks, Filtered, Reading, Task};
+
+/// Most threads of one pipeline that wait on engines' streams at a time.
+const MAX_BLOCKING_WORKERS: usize = 64;
+
+/// Whether a task goes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    Continue,
+    /// No more rows of this task are wanted.
+    NextTask,
+    /// No more rows of this task nor of any later one.
+    Stop,
+}
+
+/// What a pipeline does with its chunks.
+pub(crate) trait Sinking: Sync {
+    /// A worker's own state.
+    type Local: Send;
+    /// True where [`Sinking::drain`] may block.
+    const DRAINS: bool = false;
+    /// True where the sink takes chunks that the scan has filtered already.
+    const FILTERED: bool = true;
+
+    fn local(&self) -> Result<Self::Local>;
+    /// Takes a chunk, on the pool.
+    fn consume(&self, local: &mut Self::Local, task: &Task, chunk: Chunk, filtered: Filtered) -> Result<Flow>;
+    /// The task's last chunk was taken, on the pool.
+    fn end_task(&self, _local: &mut Self::Local, _task: &Task) -> Result<Flow> {
+        Ok(Flow::Continue)
+    }
+    /// Hands on what has piled up, on the worker's own thread.
+    fn drain(&self, _local: &mut Self::Local) -> Result<()> {
+        Ok(())
+    }
+}
+
+/// Runs `tasks` through `sink`; the workers' states come back, in the order of their workers.
+pub(crate) fn run<S: Sinking>(
+    query: &Query,
+    readings: &[Arc<Reading>],
+    tasks: &[Task],
+    sink: &S,
+) -> Result<Vec<S::Local>> {
+    let blocking = tasks.iter().filter(|task| task.blocks()).count();
+    let workers = if blocking > 0 {
+        blocking.min(MAX_BLOCKING_WORKERS).max(query.threads().min(tasks.len()))
+    } else {
+        query.threads().min(tasks.len())
+    };
+    let shared = Shared { query, readings, tasks, sink, next: AtomicUsize::new(0), stop: AtomicBool::new(false), error: Mutex::new(None) };
+    let locals = if workers <= 1 {
+        vec![caught(|| shared.work())]
+    } else {
+        std::thread::scope(|scope| {
+            let start = |_| {
+                let builder = std::thread::Builder::new().name("pilaster-worker".into());
+                builder.spawn_scoped(scope, || caught(|| shared.work()))
+            };
+            let threads: Vec<_> = (0..workers).map(start).collect();
+            let join = |thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<S::Local>>>| match thread {
+                Ok(thread) => thread.join().unwrap_or_else(|panic| Err(panicked(&panic))),
+                Err(error) => {
+                    Err(Error::Io { path: "worker thread".into(), reason: error.to_string() })
+                }
+            };
+            threads.into_iter().map(join).collect()
+        })
+    };
+    // A worker's own error says more than the cancellation that it caused in others.
+    if let Some(error) = shared.error.lock().take() {
+        return Err(error);
+    }
+    locals.into_iter().collect()
+}
+
+struct Shared<'a, S> {
+    query: &'a Query,
+    readings: &'a [Arc<Reading>],
+    tasks: &'a [Task],
+    sink: &'a S,
+    next: AtomicUsize,
+    stop: AtomicBool,
+    error: Mutex<Option<Error>>,
+}
+
+impl<S: Sinking> Shared<'_, S> {
+    fn work(&self) -> Result<S::Local> {
+        let mut local = self.sink.local()?;
+        while !self.stop.load(Ordering::Acquire) {
+            let Some(task) = self.tasks.get(self.next.fetch_add(1, Ordering::Relaxed)) else { break };
+            match self.task(task, &mut local) {
+                Ok(Flow::Stop) => self.stop.store(true, Ordering::Release),
+                Ok(_) => {}
+                Err(error) => {
+                    self.stop.store(true, Ordering::Release);
+                    let mut first = self.error.lock();
+                    if matches!(*first, None | Some(Error::Cancelled)) {
+                        *first = Some(error);
+                    }
+                    break;
+                }
+            }
+        }
+        Ok(local)
+    }
+
+    /// A task that neither waits for an engine nor drains is one job of the pool; another is one job per chunk.
+    fn task(&self, task: &Task, local: &mut S::Local) -> Result<Flow> {
+        if !task.blocks() && !S::DRAINS {
+            return self.query.on_pool(|| self.task_in_one_job(task, local));
+        }
+        self.task_by_chunk(task, local)
+    }
+
+    fn open(&self, task: &Task) -> Result<(Chunks, Filtered)> {
+        let reading = &self.readings[task.branch];
+        reading.open(task, self.query.cpu_batch_rows(), S::FILTERED, self.query.host_reserve())
+    }
+
+    fn task_in_one_job(&self, task: &Task, local: &mut S::Local) -> Result<Flow> {
+        let (chunks, filtered) = self.open(task)?;
+        for chunk in chunks {
+            self.query.check()?;
+            if self.stop.load(Ordering::Acquire) {
+                return Ok(Flow::NextTask);
+            }
+            match self.sink.consume(local, task, chunk?, filtered)? {
+                Flow::Continue => {}
+                Flow::NextTask => break,
+                Flow::Stop => return Ok(Flow::Stop),
+            }
+        }
+        self.sink.end_task(local, task)
+    }
+
+    fn task_by_chunk(&self, task: &Task, local: &mut S::Local) -> Result<Flow> {
+        let (mut chunks, filtered) = self.open(task)?;
+        let query = self.query;
+        loop {
+            query.check()?;
+            if self.stop.load(Ordering::Acquire) {
+                return Ok(Flow::NextTask);
+            }
+            let sink = self.sink;
+            let flow = if task.blocks() {
+                match chunks.next().transpose()? {
+                    Some(chunk) => Some(query.on_pool(|| sink.consume(local, task, chunk, filtered))?),
+                    None => None,
+                }
+            } else {
+                query.on_pool(|| {
+                    let chunk = chunks.next().transpose()?;
+                    chunk.map(|chunk| sink.consume(local, task, chunk, filtered)).transpose()
+                })?
+            };
+            sink.drain(local)?;
+            match flow {
+                Some(Flow::Continue) => {}
+                Some(Flow::Stop) => return Ok(Flow::Stop),
+                Some(Flow::NextTask) | None => break,
+            }
+        }
+        query.on_pool(|| self.sink.end_task(local, task))
+    }
+}
+
+/// Turns a panic into an error at the edge of a thread: a bug must not hang whoever waits for the query.
+pub(super) fn caught<T>(work: impl FnOnce() -> Result<T>) -> Result<T> {
+    std::panic::catch_unwind(std::panic::AssertUnwindSafe(work)).unwrap_or_else(|panic| Err(panicked(&panic)))
+}
+
+fn panicked(panic: &Box<dyn Any + Send>) -> Error {
+    let text = panic.downcast_ref::<&str>().map(ToString::to_string);
+    let text = text.or_else(|| panic.downcast_ref::<String>().cloned());
+    Error::External { source_name: "panic".into(), reason: text.unwrap_or_else(|| "no message".into()) }
+}
