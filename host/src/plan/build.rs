@@ -20,7 +20,12 @@ impl Plan {
     #[must_use]
     pub fn scan(scan: Scan) -> Plan {
         let schema = Arc::clone(scan.schema());
-        Plan(Arc::new(Node { operator: Operator::Scan(Arc::new(scan)), schema, inputs: Vec::new(), depth: 1 }))
+        Plan(Arc::new(Node {
+            operator: Operator::Scan(Arc::new(scan)),
+            schema,
+            inputs: Vec::new(),
+            depth: 1,
+        }))
     }
 
     /// Batches from outside.
@@ -167,7 +172,7 @@ fn named_fields(columns: &[(String, Expr)], input: &Schema) -> Result<Vec<Field>
     let field = |(name, expr): &(String, Expr)| {
         check::columns(expr, input)?;
         let nullable = check::nullable(expr, input);
-        
+
         // A plain column keeps its field's metadata (extension types, an engine's own marks).
         let metadata = match expr {
             Expr::Column { index, .. } => input.field(*index).metadata().clone(),

@@ -27,7 +27,8 @@ impl Plan {
         match self.operator() {
             Operator::Scan(scan) => {
                 let files: Vec<_> = scan.paths().iter().map(|path| path.display().to_string()).collect();
-                let columns: Vec<_> = self.schema().fields().iter().map(|field| field.name().as_str()).collect();
+                let columns: Vec<_> =
+                    self.schema().fields().iter().map(|field| field.name().as_str()).collect();
                 let shown = match files.as_slice() {
                     [first, _, ..] => format!("{first} and {} more", files.len() - 1),
                     few => few.join(", "),

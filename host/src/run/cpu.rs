@@ -45,7 +45,14 @@ pub(crate) fn run(
         Sink::Sort { keys, skip, fetch } => {
             let wanted = fetch.map(|fetch| fetch.saturating_add(*skip));
             let schema = Arc::clone(&pipeline.schema);
-            let sink = SortSink::new(steps(pipeline), keys.clone(), wanted, schema, tasks.len(), query.reservation()?);
+            let sink = SortSink::new(
+                steps(pipeline),
+                keys.clone(),
+                wanted,
+                schema,
+                tasks.len(),
+                query.reservation()?,
+            );
             workers::run(query, readings, tasks, &sink)?;
             let (rows, _held) = query.on_pool(|| sink.finish())?;
             give(query, receiver, sort(query, rows, keys, *skip, *fetch)?)

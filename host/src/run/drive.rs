@@ -36,14 +36,17 @@ pub(crate) fn start(engine: &Arc<Engine>, plan: &Plan) -> Result<Execution> {
     let schema = Arc::clone(plan.schema());
     let execution = Execution::new(Arc::clone(&schema), Arc::clone(&output), cancel, Arc::clone(&report));
     let drive = move || {
-        let result = caught(|| Drive { query: &query, lowered, output: &output, report: &report }.run(&schema));
+        let result =
+            caught(|| Drive { query: &query, lowered, output: &output, report: &report }.run(&schema));
         report.lock().peak_host_bytes = query.host.peak();
         // Budgets, files and devices are given back before anybody hears of the end.
         drop(query);
         output.finish(result);
     };
     let thread = std::thread::Builder::new().name("pilaster-query".into()).stack_size(8 << 20);
-    thread.spawn(drive).map_err(|error| Error::Io { path: "query thread".into(), reason: error.to_string() })?;
+    thread
+        .spawn(drive)
+        .map_err(|error| Error::Io { path: "query thread".into(), reason: error.to_string() })?;
     Ok(execution)
 }
 

@@ -2,9 +2,10 @@
 
 use pilaster_kernels::Result;
 use pilaster_kernels::expr::Expr;
-use pilaster_kernels::filter::compact_columns;
+use pilaster_kernels::filter::Selection;
 
 use super::chunk::Chunk;
+use super::evaluate;
 use super::pipeline::Branch;
 use super::task::Filtered;
 
@@ -26,10 +27,12 @@ impl FilterProject {
     /// Those of the expressions.
     pub(crate) fn apply(&self, chunk: Chunk, filtered: Filtered) -> Result<Chunk> {
         let selection = match &self.predicate {
-            Some(predicate) if filtered == Filtered::No => select(predicate, &chunk)?,
+            Some(predicate) if filtered == Filtered::No => evaluate::select(predicate, &chunk)?,
             _ => Selection::all(chunk.rows),
         };
-        let _ = (selection, &self.columns, compact_columns);
-        Ok(chunk)
+        let rows = selection.count();
+        // Plain columns are compacted as they are; the rest is evaluated on the kept rows.
+        let columns = evaluate::values(&self.columns, &chunk, &selection)?;
+        Ok(Chunk { columns, rows })
     }
 }

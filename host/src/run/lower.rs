@@ -72,7 +72,9 @@ impl Cut {
         }
         match plan.operator() {
             Operator::Scan(scan) => Ok(vec![leaf(Source::Scan(Arc::clone(scan)), plan, false, vec![id])]),
-            Operator::Input(source) => Ok(vec![leaf(Source::Input(Arc::clone(source)), plan, false, vec![id])]),
+            Operator::Input(source) => {
+                Ok(vec![leaf(Source::Input(Arc::clone(source)), plan, false, vec![id])])
+            }
             Operator::Filter(predicate) => self.each(branches, plan, id, |branch| {
                 let predicate = predicate.substitute(&branch.columns)?;
                 branch.predicate = Some(match branch.predicate.take() {

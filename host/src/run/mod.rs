@@ -10,6 +10,7 @@ mod chunk;
 mod cpu;
 mod drive;
 mod engine;
+mod evaluate;
 mod execution;
 mod filter_project;
 mod lower;

@@ -11,6 +11,7 @@ use arrow::datatypes::SchemaRef;
 use pilaster_kernels::aggregate::{Aggregate, AggregateSpec};
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::sort::SortKey;
+use pilaster_kernels::{Error, Result};
 
 use crate::plan::BatchSource;
 use crate::scan::Scan;
@@ -106,14 +107,10 @@ impl Branch {
     ///
     /// # Errors
     /// Where the sink's expressions do not fit the branch's columns: a plan that was not checked.
-    pub(crate) fn aggregate_spec(
-        &self,
-        keys: &[Expr],
-        aggregates: &[Aggregate],
-    ) -> pilaster_kernels::Result<AggregateSpec> {
+    pub(crate) fn aggregate_spec(&self, keys: &[Expr], aggregates: &[Aggregate]) -> Result<AggregateSpec> {
         let inline = |expr: &Expr| expr.substitute(&self.columns);
         let aggregates = aggregates.iter().map(|aggregate| {
-            Ok(Aggregate {
+            Ok::<_, Error>(Aggregate {
                 input: aggregate.input.as_ref().map(inline).transpose()?,
                 filter: aggregate.filter.as_ref().map(inline).transpose()?,
                 ..aggregate.clone()

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
+use pilaster_kernels::Result;
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::memory::Reserve;
-use pilaster_kernels::Result;
 
 use super::chunk::Chunk;
 use super::pipeline::{Branch, Source};
@@ -294,7 +294,8 @@ pub(crate) fn tasks(
             }
             Source::Pipeline(below) => {
                 let result = results.get_mut(*below).map(std::mem::take).unwrap_or_default();
-                let rows = if sequential { usize::MAX } else { cpu_batch_rows.saturating_mul(BATCHES_PER_TASK) };
+                let rows =
+                    if sequential { usize::MAX } else { cpu_batch_rows.saturating_mul(BATCHES_PER_TASK) };
                 works.extend(stretches(&result.chunks, rows).map(|chunks| (index, Work::Chunks(chunks))));
                 held.push(result);
             }

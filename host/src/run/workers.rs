@@ -39,7 +39,8 @@ pub(crate) trait Sinking: Sync {
 
     fn local(&self) -> Result<Self::Local>;
     /// Takes a chunk, on the pool.
-    fn consume(&self, local: &mut Self::Local, task: &Task, chunk: Chunk, filtered: Filtered) -> Result<Flow>;
+    fn consume(&self, local: &mut Self::Local, task: &Task, chunk: Chunk, filtered: Filtered)
+    -> Result<Flow>;
     /// The task's last chunk was taken, on the pool.
     fn end_task(&self, _local: &mut Self::Local, _task: &Task) -> Result<Flow> {
         Ok(Flow::Continue)
@@ -63,7 +64,15 @@ pub(crate) fn run<S: Sinking>(
     } else {
         query.threads().min(tasks.len())
     };
-    let shared = Shared { query, readings, tasks, sink, next: AtomicUsize::new(0), stop: AtomicBool::new(false), error: Mutex::new(None) };
+    let shared = Shared {
+        query,
+        readings,
+        tasks,
+        sink,
+        next: AtomicUsize::new(0),
+        stop: AtomicBool::new(false),
+        error: Mutex::new(None),
+    };
     let locals = if workers <= 1 {
         vec![caught(|| shared.work())]
     } else {
@@ -73,12 +82,11 @@ pub(crate) fn run<S: Sinking>(
                 builder.spawn_scoped(scope, || caught(|| shared.work()))
             };
             let threads: Vec<_> = (0..workers).map(start).collect();
-            let join = |thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<S::Local>>>| match thread {
-                Ok(thread) => thread.join().unwrap_or_else(|panic| Err(panicked(&panic))),
-                Err(error) => {
-                    Err(Error::Io { path: "worker thread".into(), reason: error.to_string() })
-                }
-            };
+            let join =
+                |thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<S::Local>>>| match thread {
+                    Ok(thread) => thread.join().unwrap_or_else(|panic| Err(panicked(&panic))),
+                    Err(error) => Err(Error::Io { path: "worker thread".into(), reason: error.to_string() }),
+                };
             threads.into_iter().map(join).collect()
         })
     };
