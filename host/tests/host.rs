@@ -1,0 +1,4 @@
+//! Integration tests of the host crate, in one binary: linking is the slow part.
+
+#[path = "host/device/mod.rs"]
+mod device;

@@ -1,0 +1,1 @@
+//! Loss, refusal, cancellation, time limit.
