@@ -15,6 +15,7 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::DataType;
 
 mod pack;
+mod source;
 mod strings;
 #[cfg(test)]
 mod tests;

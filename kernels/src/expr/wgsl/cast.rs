@@ -1,77 +1,36 @@
 //! Casts among booleans, integers, decimals, dates, times, timestamps and durations.
 
-use arrow::datatypes::{DataType, TimeUnit};
+use arrow::datatypes::DataType;
 
 use super::Class;
-use super::integer::Limits;
-use super::interval;
+use super::integer::{Beyond, Limits, clamp};
 use super::lower::bounds_of;
 use super::writer::{Mask, Operand, Writer};
 use crate::error::{Backend, Error, Result};
-use crate::expr::range::Range;
-use crate::expr::types::{Family, family, units_per_second};
+use crate::expr::range::{Conversion, Range, conversion};
+use crate::expr::types::{Family, family};
 use crate::expr::{ArithmeticOp, CastMode, Expr, Rounding};
 
-const SECONDS_PER_DAY: i128 = 86_400;
-
-/// How the integer of one type becomes that of another.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Conversion {
-    /// As it is.
-    Same,
-    /// Times a power of ten, rounded where it is negative.
-    Digits(i32),
-    /// Times a factor.
-    Times(i128),
-    /// Over a factor, towards minus infinity.
-    Floor(i128),
+/// How a cast runs on the device.
+enum Way {
     /// To a Boolean: not zero.
     Truth,
+    /// By the stored integer; a Boolean counts as 0 or 1.
+    Integer(Conversion),
 }
 
-/// The conversion of a cast that runs on the device.
-fn conversion(from: &DataType, to: &DataType) -> Result<Conversion> {
-    use Family as F;
-    let scale = |family| if let F::Decimal { scale } = family { i32::from(scale) } else { 0 };
-    let (from_family, to_family) = (family(from)?, family(to)?);
-    Ok(match (from_family, to_family) {
-        (a, b) if a == b && !matches!(a, F::Float | F::Text | F::Binary) => Conversion::Same,
-        (F::Boolean, F::Integer) => Conversion::Same,
-        (F::Integer, F::Boolean) => Conversion::Truth,
-        (F::Integer | F::Decimal { .. }, F::Integer | F::Decimal { .. }) => {
-            Conversion::Digits(scale(to_family) - scale(from_family))
-        }
-        (F::Integer, F::Date32 | F::Date64 | F::Time(_) | F::Timestamp(_) | F::Duration(_))
-        | (F::Date32 | F::Date64 | F::Time(_) | F::Timestamp(_) | F::Duration(_), F::Integer) => {
-            Conversion::Same
-        }
-        (F::Date32 | F::Date64 | F::Timestamp(_), F::Date32 | F::Date64 | F::Timestamp(_))
-        | (F::Time(_), F::Time(_))
-        | (F::Duration(_), F::Duration(_)) => {
-            let (from_units, to_units) = (units_per_day(from_family), units_per_day(to_family));
-            if to_units >= from_units {
-                Conversion::Times(to_units / from_units)
-            } else {
-                Conversion::Floor(from_units / to_units)
-            }
-        }
-        _ => return Err(Error::unsupported(format!("a cast from {from} to {to}"), Backend::Gpu)),
-    })
-}
-
-fn units_per_day(family: Family) -> i128 {
-    match family {
-        Family::Date64 => SECONDS_PER_DAY * units_per_second(TimeUnit::Millisecond),
-        Family::Time(unit) | Family::Timestamp(unit) | Family::Duration(unit) => {
-            SECONDS_PER_DAY * units_per_second(unit)
-        }
-        _ => 1,
-    }
+fn way(from: &DataType, to: &DataType) -> Result<Way> {
+    let way = match (family(from)?, family(to)?) {
+        (Family::Integer | Family::Boolean, Family::Boolean) => Some(Way::Truth),
+        (Family::Boolean, Family::Integer) => Some(Way::Integer(Conversion::Ratio { up: 1, down: 1 })),
+        (from, to) => conversion(from, to).map(Way::Integer),
+    };
+    way.ok_or_else(|| Error::unsupported(format!("a cast from {from} to {to}"), Backend::Gpu))
 }
 
 /// Whether the cast can run.
 pub(super) fn supports(from: &DataType, to: &DataType) -> Result<()> {
-    conversion(from, to).map(|_| ())
+    way(from, to).map(|_| ())
 }
 
 impl<'a> Writer<'a> {
@@ -84,11 +43,13 @@ impl<'a> Writer<'a> {
         mask: &Mask,
     ) -> Result<Operand> {
         let from = input.data_type();
-        let conversion = conversion(&from, to)?;
+        let way = way(&from, to)?;
         let operand = self.lower(input, mask)?;
-        if family(&from)? == Family::Boolean && family(to)? == Family::Boolean {
-            return Ok(operand);
-        }
+        let conversion = match way {
+            Way::Truth if operand.class == Class::Bool => return Ok(operand),
+            Way::Truth => return Ok(self.truth(operand)),
+            Way::Integer(conversion) => conversion,
+        };
         let operand = match operand.class {
             Class::Bool => {
                 let value = self.bind(format_args!("select(0i, 1i, {})", operand.value));
@@ -97,18 +58,27 @@ impl<'a> Writer<'a> {
             _ => operand,
         };
         let error = Error::CastFailed { value: "a value".into(), from: from.to_string(), to: to.to_string() };
+        let beyond = match mode {
+            CastMode::Strict => Beyond::Fails(&error),
+            // An overflow of 128 bits would have to be a null.
+            CastMode::Try => Beyond::Refused("TRY_CAST"),
+        };
         let exact = match conversion {
-            Conversion::Truth => return Ok(self.truth(operand)),
-            Conversion::Same => operand,
-            Conversion::Digits(digits) => {
-                self.refuse_try(mode, &operand, ten_to(digits.max(0)), &from, to)?;
-                self.rescaled(&operand, digits, Rounding::HalfAwayFromZero, mask, &error)?
+            Conversion::Scale { from, to } if to >= from => {
+                self.scaled_up(&operand, to - from, mask, beyond)?
             }
-            Conversion::Times(factor) => {
-                let factor = self.fixed_operand(factor);
-                self.exact(ArithmeticOp::Multiply, &operand, &factor, mask, &error)
+            Conversion::Scale { from, to } => {
+                self.rescaled(&operand, to - from, Rounding::HalfAwayFromZero, mask, &error)?
             }
-            Conversion::Floor(factor) => self.floor_quotient(&operand, factor, mask, &error),
+            Conversion::Ratio { up, down } => {
+                let up = self.fixed_operand(up);
+                let scaled = if up.range == Range::of(1) {
+                    operand
+                } else {
+                    self.exact(ArithmeticOp::Multiply, &operand, &up, mask, beyond)?
+                };
+                if down == 1 { scaled } else { self.floor_quotient(&scaled, down, mask, beyond)? }
+            }
         };
         let limits = Limits { bounds: bounds_of(to)?, wrap_bits: None, error: &error };
         match mode {
@@ -127,32 +97,17 @@ impl<'a> Writer<'a> {
         Operand::boolean(value, operand.valid)
     }
 
-    /// A product beyond 128 bits would be an error, where `TRY_CAST` wants null.
-    fn refuse_try(
-        &self,
-        mode: CastMode,
+    fn floor_quotient(
+        &mut self,
         operand: &Operand,
-        factor: Option<i128>,
-        from: &DataType,
-        to: &DataType,
-    ) -> Result<()> {
-        let product = factor.and_then(|factor| {
-            interval::arithmetic(ArithmeticOp::Multiply, operand.range, Range::of(factor))
-        });
-        if mode == CastMode::Try && product.is_none() {
-            return Err(Error::unsupported(
-                format!("TRY_CAST of such values from {from} to {to}"),
-                Backend::Gpu,
-            ));
-        }
-        Ok(())
-    }
-
-    fn floor_quotient(&mut self, operand: &Operand, factor: i128, mask: &Mask, error: &Error) -> Operand {
+        factor: i128,
+        mask: &Mask,
+        beyond: Beyond<'_>,
+    ) -> Result<Operand> {
         let divisor = self.fixed_operand(factor);
-        let quotient = self.exact(ArithmeticOp::Divide, operand, &divisor, mask, error);
+        let quotient = self.exact(ArithmeticOp::Divide, operand, &divisor, mask, beyond)?;
         if operand.range.min >= 0 {
-            return quotient;
+            return Ok(quotient);
         }
         let class = quotient.class;
         let (a, b) = (self.convert(operand, class), self.convert(&divisor, class));
@@ -162,7 +117,7 @@ impl<'a> Writer<'a> {
         let step = self.bind(format_args!("select({zero}, {one}, {below})"));
         let value = self.operate(class, ArithmeticOp::Subtract, &quotient.value, &step);
         let range = Range { min: quotient.range.min.saturating_sub(1), max: quotient.range.max };
-        Operand { value, range, ..quotient }
+        Ok(Operand { value, range, ..quotient })
     }
 
     fn null_outside(&mut self, exact: Operand, bounds: Range) -> Operand {
@@ -172,11 +127,7 @@ impl<'a> Writer<'a> {
         let outside = self.outside(&exact, bounds);
         let inside = self.bind(format_args!("!({outside})"));
         let valid = self.both(&exact.valid, &Some(inside));
-        let range = interval::clamp(exact.range, bounds);
+        let range = clamp(exact.range, bounds);
         self.narrowed(Operand { valid, range, ..exact })
     }
-}
-
-fn ten_to(digits: i32) -> Option<i128> {
-    u32::try_from(digits).ok().and_then(crate::expr::types::power_of_ten)
 }

@@ -27,13 +27,13 @@ impl Writer<'_> {
     ) -> Result<Operand> {
         supports(op, data_type, self.float64)?;
         let valid = self.both(&left.valid, &right.valid);
-        let (a, b) = (self.to_f64(left), self.to_f64(right));
+        let (a, b) = (self.native_f64(left), self.native_f64(right));
         let bits = self.bind(format_args!("bitcast<u64>({a} {op} {b})"));
         let value = self.bind(format_args!("vec2<u32>(u32({bits} & 0xfffffffflu), u32({bits} >> 32u))"));
         Ok(Operand::new(Class::F64, value, valid))
     }
 
-    fn to_f64(&mut self, operand: &Operand) -> String {
+    fn native_f64(&mut self, operand: &Operand) -> String {
         let value = &operand.value;
         self.bind(format_args!("bitcast<f64>(u64({value}.x) | (u64({value}.y) << 32u))"))
     }

@@ -3,13 +3,40 @@
 //! A result's range decides: its class, whether a check against the declared type is needed, and which side of it.
 
 use super::Class;
-use super::interval::{self, FULL};
 use super::writer::{Mask, Operand, Writer, class_of, i128_text};
-use crate::error::Error;
+use crate::error::{Backend, Error, Result};
 use crate::expr::range::Range;
 use crate::expr::{ArithmeticOp, OverflowMode, Rounding};
 
 const I64: Range = Range { min: i64::MIN as i128, max: i64::MAX as i128 };
+
+/// Every `i128`.
+pub(super) const FULL: Range = Range { min: i128::MIN, max: i128::MAX };
+
+/// What an intermediate result that may not fit 128 bits means.
+#[derive(Clone, Copy)]
+pub(super) enum Beyond<'e> {
+    /// The final result fits its type even less: check, and this is the error.
+    Fails(&'e Error),
+    /// The final result may fit again: only the CPU can tell.
+    Refused(&'e str),
+}
+
+/// Range of the exact result; none where it may not fit 128 bits.
+fn exact_range(op: ArithmeticOp, left: Range, right: Range) -> Option<Range> {
+    match op {
+        ArithmeticOp::Add => left.add(&right),
+        ArithmeticOp::Subtract => left.subtract(&right),
+        ArithmeticOp::Multiply => left.multiply(&right),
+        ArithmeticOp::Divide => left.divide(),
+        ArithmeticOp::Remainder => left.remainder(&right),
+    }
+}
+
+/// The part of `range` within `bounds`; where there is none, no value will be seen.
+pub(super) fn clamp(range: Range, bounds: Range) -> Range {
+    range.intersection(&bounds).unwrap_or(bounds)
+}
 
 /// What a result that leaves its declared type does.
 pub(super) struct Limits<'e> {
@@ -68,17 +95,17 @@ impl Writer<'_> {
         }
     }
 
-    /// The exact result of `left op right`, as long as 128 bits can tell; a result beyond them is `error`.
+    /// The exact result of `left op right`.
     pub(super) fn exact(
         &mut self,
         op: ArithmeticOp,
         left: &Operand,
         right: &Operand,
         mask: &Mask,
-        error: &Error,
-    ) -> Operand {
+        beyond: Beyond<'_>,
+    ) -> Result<Operand> {
         let valid = self.both(&left.valid, &right.valid);
-        let range = interval::arithmetic(op, left.range, right.range);
+        let range = exact_range(op, left.range, right.range);
         // The operands' classes too: a remainder is narrow, what it is computed from may not be.
         let class = class_of(range.unwrap_or(FULL)).max(class_of(left.range)).max(class_of(right.range));
         if (op, class) == (ArithmeticOp::Multiply, Class::I128)
@@ -87,14 +114,22 @@ impl Writer<'_> {
         {
             let (a, b) = (self.convert(left, Class::I64), self.convert(right, Class::I64));
             let value = self.bind(format_args!("i128_mul_i64({a}, {b})"));
-            return Operand::integer(class, value, valid, range.unwrap_or(FULL));
+            return Ok(Operand::integer(class, value, valid, range.unwrap_or(FULL)));
         }
         let (a, b) = (self.convert(left, class), self.convert(right, class));
         if range.is_none() {
-            self.fail_beyond_128(op, &a, &b, &[mask, &valid], error);
+            match beyond {
+                Beyond::Fails(error) => self.fail_beyond_128(op, &a, &b, &[mask, &valid], error),
+                Beyond::Refused(what) => {
+                    return Err(Error::unsupported(
+                        format!("{what} through more than 128 bits"),
+                        Backend::Gpu,
+                    ));
+                }
+            }
         }
         let value = self.operate(class, op, &a, &b);
-        Operand::integer(class, value, valid, range.unwrap_or(FULL))
+        Ok(Operand::integer(class, value, valid, range.unwrap_or(FULL)))
     }
 
     fn fail_beyond_128(&mut self, op: ArithmeticOp, a: &str, b: &str, masks: &[&Mask], error: &Error) {
@@ -120,13 +155,13 @@ impl Writer<'_> {
         right: &Operand,
         mask: &Mask,
         limits: &Limits<'_>,
-    ) -> Operand {
+    ) -> Result<Operand> {
         use ArithmeticOp::{Add, Multiply, Subtract};
         let fits_64 = left.range.within(&I64) && right.range.within(&I64);
-        let range = interval::arithmetic(op, left.range, right.range);
+        let range = exact_range(op, left.range, right.range);
         let leaves_64 = range.is_none_or(|range| !range.within(&I64));
         if matches!(op, Add | Subtract | Multiply) && limits.bounds == I64 && fits_64 && leaves_64 {
-            return self.limited_64(op, left, right, mask, limits);
+            return Ok(self.limited_64(op, left, right, mask, limits));
         }
         let exact = match (limits.wrap_bits, range) {
             // The low words are right even where 128 bits overflow.
@@ -136,9 +171,9 @@ impl Writer<'_> {
                 let value = self.operate(Class::I128, op, &a, &b);
                 Operand::integer(Class::I128, value, valid, FULL)
             }
-            _ => self.exact(op, left, right, mask, limits.error),
+            _ => self.exact(op, left, right, mask, Beyond::Fails(limits.error))?,
         };
-        self.limited(exact, mask, limits)
+        Ok(self.limited(exact, mask, limits))
     }
 
     /// 64-bit results of 64-bit operands: the overflow test of the class is cheaper than 128-bit arithmetic.
@@ -175,7 +210,7 @@ impl Writer<'_> {
         }
         let condition = self.outside(&exact, limits.bounds);
         self.fail(limits.error.clone(), &[mask, &exact.valid], &condition);
-        let range = interval::clamp(exact.range, limits.bounds);
+        let range = clamp(exact.range, limits.bounds);
         self.narrowed(Operand { range, ..exact })
     }
 
@@ -228,10 +263,10 @@ impl Writer<'_> {
         rounding: Rounding,
         mask: &Mask,
         error: &Error,
-    ) -> Operand {
-        let quotient = self.exact(ArithmeticOp::Divide, dividend, divisor, mask, error);
+    ) -> Result<Operand> {
+        let quotient = self.exact(ArithmeticOp::Divide, dividend, divisor, mask, Beyond::Fails(error))?;
         if rounding == Rounding::Truncate {
-            return quotient;
+            return Ok(quotient);
         }
         let class = quotient.class;
         let (a, b) = (self.convert(dividend, class), self.convert(divisor, class));
@@ -249,7 +284,7 @@ impl Writer<'_> {
         // Away from zero by one at most, and a quotient that is rounded is not at the end of the type.
         let range =
             Range { min: quotient.range.min.saturating_sub(1), max: quotient.range.max.saturating_add(1) };
-        Operand { value, range, ..quotient }
+        Ok(Operand { value, range, ..quotient })
     }
 
     fn magnitude(&mut self, class: Class, value: &str) -> String {

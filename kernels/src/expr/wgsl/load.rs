@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Class;
-use super::interval::FULL;
+use super::integer::FULL;
 use super::writer::{Mask, Operand, Writer, class_of, i128_text};
 use crate::error::{Error, Result};
 use crate::expr::range::Range;

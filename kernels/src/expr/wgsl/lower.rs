@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::DataType;
 
-use super::integer::{Limits, equal, less, wrap_bits};
+use super::integer::{Beyond, Limits, equal, less, wrap_bits};
 use super::writer::{Mask, Operand, Writer, class_of, words_of};
 use super::{Class, strings};
 use crate::error::{Backend, Error, Result};
@@ -163,10 +163,9 @@ impl<'a> Writer<'a> {
             (true, Some(valid)) => format!("({valid} & !{})", side.value),
             (false, _) => side.value.clone(),
         };
-        let valid = match self.both(&left.valid, &right.valid) {
-            None => None,
-            Some(both) => Some(self.bind(format_args!("{both} | {} | {}", decided(&left), decided(&right)))),
-        };
+        let both = self.both(&left.valid, &right.valid);
+        let valid =
+            both.map(|both| self.bind(format_args!("{both} | {} | {}", decided(&left), decided(&right))));
         Ok(Operand::boolean(value, valid))
     }
 
@@ -250,6 +249,11 @@ impl<'a> Writer<'a> {
 
     /// Membership by a loop over constants: how many there are is data.
     fn in_list(&mut self, input: &Operand, list: &[Scalar], negated: bool) -> Result<Operand> {
+        if list.is_empty() {
+            // Not even a null is in an empty list.
+            let value = self.bind(negated);
+            return Ok(Operand::boolean(value, None));
+        }
         let has_null = list.iter().any(Scalar::is_null);
         let values: Vec<&Value> =
             list.iter().map(|item| &item.value).filter(|item| **item != Value::Null).collect();
@@ -379,12 +383,12 @@ impl<'a> Writer<'a> {
                 Ok(Operand::new(Class::F64, value, operand.valid))
             }
             _ => {
-                let error = overflow_error("-");
+                let error = overflow_error("-", &[input]);
                 let bounds = bounds_of(&data_type)?;
                 let wrap_bits = if digits(&data_type).is_some() { None } else { wrap_bits(overflow, bounds) };
                 let zero = self.fixed_operand(0);
                 let limits = Limits { bounds, wrap_bits, error: &error };
-                Ok(self.limited_arithmetic(ArithmeticOp::Subtract, &zero, &operand, mask, &limits))
+                self.limited_arithmetic(ArithmeticOp::Subtract, &zero, &operand, mask, &limits)
             }
         }
     }
@@ -396,12 +400,11 @@ impl<'a> Writer<'a> {
         left: &'a Expr,
         right: &'a Expr,
     ) -> Result<Operand> {
-        let symbol = what.op.to_string();
+        let error = overflow_error(&what.op.to_string(), &[left, right]);
         let (left, right) = (self.lower(left, mask)?, self.lower(right, mask)?);
         if matches!(left.class, Class::F32 | Class::F64) {
             return self.float_arithmetic(what.op, what.data_type, &left, &right);
         }
-        let error = overflow_error(&symbol);
         let bounds = bounds_of(what.data_type)?;
         if let Some((_, scale)) = digits(what.data_type) {
             let limits = Limits { bounds, wrap_bits: None, error: &error };
@@ -409,7 +412,7 @@ impl<'a> Writer<'a> {
         }
         let limits = Limits { bounds, wrap_bits: wrap_bits(what.overflow, bounds), error: &error };
         let right = self.divisor(what.op, right, &left.valid, mask);
-        Ok(self.limited_arithmetic(what.op, &left, &right, mask, &limits))
+        self.limited_arithmetic(what.op, &left, &right, mask, &limits)
     }
 
     /// Zeros of a divisor reported; other operands as they are.
@@ -435,33 +438,43 @@ impl<'a> Writer<'a> {
     ) -> Result<Operand> {
         let (a, b) = (decimal_scale(what.left)?, decimal_scale(what.right)?);
         let scale = i32::from(scale);
+        let symbol = what.op.to_string();
+        let refused = Beyond::Refused(&symbol);
+        // Where digits are lost afterwards, a result beyond 128 bits may come back.
+        let beyond = |natural: i32| if natural > scale { refused } else { Beyond::Fails(limits.error) };
         let exact = match what.op {
             ArithmeticOp::Add | ArithmeticOp::Subtract | ArithmeticOp::Remainder => {
                 let common = a.max(b);
-                let left = self.scaled_up(&left, common - a, mask, limits.error)?;
-                let right = self.scaled_up(&right, common - b, mask, limits.error)?;
+                let left = self.scaled_up(&left, common - a, mask, refused)?;
+                let right = self.scaled_up(&right, common - b, mask, refused)?;
                 let right = self.divisor(what.op, right, &left.valid, mask);
-                let exact = self.exact(what.op, &left, &right, mask, limits.error);
+                let exact = self.exact(what.op, &left, &right, mask, beyond(common))?;
                 self.rescaled(&exact, scale - common, what.rounding, mask, limits.error)?
             }
             ArithmeticOp::Multiply => {
-                let exact = self.exact(what.op, &left, &right, mask, limits.error);
+                let exact = self.exact(what.op, &left, &right, mask, beyond(a + b))?;
                 self.rescaled(&exact, scale - a - b, what.rounding, mask, limits.error)?
             }
             ArithmeticOp::Divide => {
                 let right = self.divisor(what.op, right, &left.valid, mask);
                 // left / right * 10^(scale - a + b), the power on the side where it is whole.
                 let power = scale - a + b;
-                let left = self.scaled_up(&left, power.max(0), mask, limits.error)?;
-                let right = self.scaled_up(&right, (-power).max(0), mask, limits.error)?;
-                self.rounded_quotient(&left, &right, what.rounding, mask, limits.error)
+                let left = self.scaled_up(&left, power.max(0), mask, refused)?;
+                let right = self.scaled_up(&right, (-power).max(0), mask, refused)?;
+                self.rounded_quotient(&left, &right, what.rounding, mask, limits.error)?
             }
         };
         Ok(self.limited(exact, mask, limits))
     }
 
     /// `operand * 10^digits`.
-    fn scaled_up(&mut self, operand: &Operand, digits: i32, mask: &Mask, error: &Error) -> Result<Operand> {
+    pub(super) fn scaled_up(
+        &mut self,
+        operand: &Operand,
+        digits: i32,
+        mask: &Mask,
+        beyond: Beyond<'_>,
+    ) -> Result<Operand> {
         if digits == 0 {
             return Ok(operand.clone());
         }
@@ -469,7 +482,7 @@ impl<'a> Writer<'a> {
         let power =
             power.ok_or_else(|| Error::unsupported("a decimal scaled beyond 38 digits", Backend::Gpu))?;
         let power = self.fixed_operand(power);
-        Ok(self.exact(ArithmeticOp::Multiply, operand, &power, mask, error))
+        self.exact(ArithmeticOp::Multiply, operand, &power, mask, beyond)
     }
 
     /// `operand * 10^digits`, rounded where digits are lost.
@@ -482,18 +495,23 @@ impl<'a> Writer<'a> {
         error: &Error,
     ) -> Result<Operand> {
         if digits >= 0 {
-            return self.scaled_up(operand, digits, mask, error);
+            return self.scaled_up(operand, digits, mask, Beyond::Fails(error));
         }
         let Some(power) = power_of_ten(digits.unsigned_abs()) else {
-            return Err(Error::unsupported("a decimal scaled beyond 38 digits", Backend::Gpu));
+            // More digits go than a value has.
+            let zero = self.fixed_operand(0);
+            return Ok(Operand { valid: operand.valid.clone(), ..zero });
         };
         let power = self.fixed_operand(power);
-        Ok(self.rounded_quotient(operand, &power, rounding, mask, error))
+        self.rounded_quotient(operand, &power, rounding, mask, error)
     }
 }
 
-pub(super) fn overflow_error(operator: &str) -> Error {
-    Error::ArithmeticOverflow { operator: operator.into(), column: None }
+/// As the CPU names it: by the operator and the first column that it reads.
+fn overflow_error(operator: &str, operands: &[&Expr]) -> Error {
+    let mut first = None;
+    operands.iter().for_each(|expr| expr.for_each_column(&mut |index| first = first.or(Some(index))));
+    Error::ArithmeticOverflow { operator: operator.into(), column: first.map(|index| format!("#{index}")) }
 }
 
 pub(super) fn bounds_of(data_type: &DataType) -> Result<Range> {

@@ -81,7 +81,6 @@ use crate::gpu::column::{DeviceBatch, DeviceColumns, Dictionary, packable};
 mod cast;
 mod float;
 mod integer;
-mod interval;
 mod load;
 mod lower;
 mod strings;
@@ -352,7 +351,7 @@ fn write_evaluate<'a>(writer: &mut Writer<'a>, request: &ExprRequest<'a>) -> Res
     for (index, value) in request.values.iter().enumerate() {
         values.push(write_value(writer, index, value)?);
     }
-    let computed = std::mem::replace(&mut writer.body, String::new());
+    let computed = std::mem::take(&mut writer.body);
     for value in &values {
         inner += &format!("    value_{} = {};\n", value.index, zero_of(value.class));
     }

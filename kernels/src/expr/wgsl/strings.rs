@@ -18,7 +18,7 @@ use super::writer::{Operand, Writer};
 use crate::error::{Backend, Error, Result};
 use crate::expr::range::Range;
 use crate::expr::types::{Family, family};
-use crate::expr::{Expr, Scalar};
+use crate::expr::{Expr, Scalar, cpu};
 use crate::gpu::column::{DeviceColumns, Dictionary, Interner, pack};
 
 /// The string column that is all that `expr` depends on, where a table is the better way to compute it.
@@ -71,11 +71,13 @@ impl<'a> Writer<'a> {
         let values = &dictionary.values;
         let null = new_null_array(values.data_type(), 1);
         let input = concat(&[values.as_ref(), null.as_ref()])?;
-        let results = evaluate(&expr.map_columns(&mut |_| 0), input).map_err(|error| match error {
-            // An error on a value is one only where a row that counts has it: the CPU knows.
-            Error::Unsupported { .. } => error,
-            other => Error::unsupported(format!("{expr} ({other})"), Backend::Gpu),
-        })?;
+        let rows = input.len();
+        let results =
+            cpu::evaluate(&expr.map_columns(&mut |_| 0), &[input], rows).map_err(|error| match error {
+                // An error on a value is one only where a row that counts has it: the CPU knows.
+                Error::Unsupported { .. } => error,
+                other => Error::unsupported(format!("{expr} ({other})"), Backend::Gpu),
+            })?;
         let table = pack(&[&[results]], &[expr.data_type()], &[0], u64::MAX)?;
         let row = match &code.valid {
             None => code.value.clone(),
@@ -150,10 +152,4 @@ fn join(operands: &[&Operand]) -> Result<(Vec<Vec<u32>>, ArrayRef)> {
     let codes = arrays.iter().map(|array| interner.codes(array)).collect::<Result<_>>()?;
     let text = arrays.iter().any(|array| matches!(family(array.data_type()), Ok(Family::Text)));
     Ok((codes, interner.finish(text)?))
-}
-
-/// `expr` over the one column `input`.
-fn evaluate(expr: &Expr, input: ArrayRef) -> Result<ArrayRef> {
-    let _ = input;
-    Err(Error::unsupported(expr, Backend::Gpu))
 }

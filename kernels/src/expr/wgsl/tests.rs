@@ -125,6 +125,12 @@ fn portable() -> Vec<Expr> {
         compare(CompareOp::LtEq, column(at::BOOLEAN), Expr::literal(true)),
         compare(CompareOp::NotEq, column(at::HUGE), literal(Decimal128(38, 4), 10i128.pow(37))),
         compare(CompareOp::IsNotDistinctFrom, column(at::INT64), column(at::INT64)),
+        compare(CompareOp::GtEq, column(at::TEXT), Expr::literal("b")),
+        Expr::like(column(at::TEXT), LikePattern::new("a%", None, false).unwrap(), false).unwrap(),
+        Expr::in_list(column(at::OTHER_TEXT), vec![Scalar::utf8("x")], false).unwrap(),
+        Expr::case(vec![(Expr::is_null(column(at::TEXT)), Expr::literal("none"))], Some(column(at::TEXT)))
+            .unwrap(),
+        Expr::in_list(column(at::INT32), vec![], true).unwrap(),
         column(at::TEXT),
         column(at::BOOLEAN),
         column(at::FLOAT64),

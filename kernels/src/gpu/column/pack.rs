@@ -10,10 +10,13 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanBufferBuilder};
-use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer, ScalarBuffer};
+use arrow::buffer::Buffer;
 use arrow::datatypes::{ArrowNativeType, DataType};
 use rayon::prelude::*;
 
+use super::source::{
+    Narrow, Source, Values, append_low_bits, integer_bytes, measure, nulls_of, plain_source, with_values,
+};
 use super::strings::{Interner, is_text};
 use super::{ColumnLayout, DeviceBatch, DeviceColumns, Dictionary, Storage};
 use crate::error::{Backend, Error, Result};
@@ -84,21 +87,6 @@ pub fn packable(data_type: &DataType) -> Result<()> {
     if fits { Ok(()) } else { Err(Error::unsupported(format!("a column of type {data_type}"), Backend::Gpu)) }
 }
 
-/// Width of the types that are integers to a machine; decimals by their widest physical form here.
-fn integer_bytes(data_type: &DataType) -> Option<u64> {
-    match data_type {
-        DataType::Int8 | DataType::UInt8 => Some(1),
-        DataType::Int16 | DataType::UInt16 => Some(2),
-        DataType::Int32 | DataType::UInt32 | DataType::Date32 | DataType::Time32(_) => Some(4),
-        DataType::Int64 | DataType::UInt64 | DataType::Date64 | DataType::Time64(_) => Some(8),
-        DataType::Timestamp(_, _) | DataType::Duration(_) => Some(8),
-        DataType::Decimal32(_, _) => Some(4),
-        DataType::Decimal64(_, _) => Some(8),
-        DataType::Decimal128(_, _) => Some(16),
-        _ => None,
-    }
-}
-
 fn check_batches(batches: &[&[ArrayRef]], data_types: &[DataType], used: &[usize]) -> Result<()> {
     for &column in used {
         let data_type =
@@ -148,44 +136,6 @@ fn decimal_scale(data_type: &DataType) -> Option<i8> {
     }
 }
 
-/// Native values of one array, without Arrow's type; floats are their bits.
-enum Values {
-    Bits(BooleanBuffer),
-    I8(ScalarBuffer<i8>),
-    I16(ScalarBuffer<i16>),
-    I32(ScalarBuffer<i32>),
-    I64(ScalarBuffer<i64>),
-    I128(ScalarBuffer<i128>),
-    U8(ScalarBuffer<u8>),
-    U16(ScalarBuffer<u16>),
-    U32(ScalarBuffer<u32>),
-    U64(ScalarBuffer<u64>),
-}
-
-/// Runs `$body` with `$values` bound to the typed buffer, for all variants but bits.
-macro_rules! with_values {
-    ($source:expr, $values:ident => $body:expr, $bits:pat => $other:expr) => {
-        match $source {
-            Values::Bits($bits) => $other,
-            Values::I8($values) => $body,
-            Values::I16($values) => $body,
-            Values::I32($values) => $body,
-            Values::I64($values) => $body,
-            Values::I128($values) => $body,
-            Values::U8($values) => $body,
-            Values::U16($values) => $body,
-            Values::U32($values) => $body,
-            Values::U64($values) => $body,
-        }
-    };
-}
-
-/// One array's values and nulls, offsets resolved.
-struct Source {
-    values: Values,
-    nulls: Option<NullBuffer>,
-}
-
 /// A column ready to be laid out.
 struct Prepared {
     layout: ColumnLayout,
@@ -220,56 +170,6 @@ fn string_sources(arrays: &[&ArrayRef], text: bool) -> Result<(Vec<Source>, Opti
         sources.push(Source { values, nulls: nulls_of(array) });
     }
     Ok((sources, Some(Arc::new(Dictionary { values: interner.finish(text)? }))))
-}
-
-fn plain_source(array: &ArrayRef) -> Result<Source> {
-    let data = array.to_data();
-    fn buffer<T: ArrowNativeType>(data: &arrow::array::ArrayData) -> ScalarBuffer<T> {
-        ScalarBuffer::new(data.buffers()[0].clone(), data.offset(), data.len())
-    }
-    let values = match array.data_type() {
-        DataType::Boolean => {
-            Values::Bits(BooleanBuffer::new(data.buffers()[0].clone(), data.offset(), data.len()))
-        }
-        DataType::Float32 => Values::U32(buffer(&data)),
-        DataType::Float64 => Values::U64(buffer(&data)),
-        DataType::UInt8 => Values::U8(buffer(&data)),
-        DataType::UInt16 => Values::U16(buffer(&data)),
-        DataType::UInt32 => Values::U32(buffer(&data)),
-        DataType::UInt64 => Values::U64(buffer(&data)),
-        other => match integer_bytes(other) {
-            Some(1) => Values::I8(buffer(&data)),
-            Some(2) => Values::I16(buffer(&data)),
-            Some(4) => Values::I32(buffer(&data)),
-            Some(8) => Values::I64(buffer(&data)),
-            Some(16) => Values::I128(buffer(&data)),
-            _ => return Err(Error::unsupported(format!("a column of type {other}"), Backend::Gpu)),
-        },
-    };
-    Ok(Source { values, nulls: nulls_of(array) })
-}
-
-/// Logical nulls, none where there are none.
-fn nulls_of(array: &ArrayRef) -> Option<NullBuffer> {
-    array.logical_nulls().filter(|nulls| nulls.null_count() > 0)
-}
-
-/// Smallest and largest valid value.
-fn measure(source: &Source) -> Option<(i128, i128)> {
-    with_values!(&source.values, values => {
-        let range = match &source.nulls {
-            None => extremes(values),
-            Some(nulls) => nulls.valid_slices().filter_map(|(start, end)| extremes(&values[start..end])).reduce(
-                |(low, high), (other_low, other_high)| (low.min(other_low), high.max(other_high)),
-            ),
-        };
-        range.map(|(low, high)| (low.into(), high.into()))
-    }, _ => None)
-}
-
-fn extremes<T: Copy + Ord>(values: &[T]) -> Option<(T, T)> {
-    let first = *values.first()?;
-    Some(values.iter().fold((first, first), |(low, high), &value| (low.min(value), high.max(value))))
 }
 
 fn hull(ranges: Vec<(i128, i128)>) -> Option<(i128, i128)> {
@@ -448,7 +348,7 @@ fn whole_words(mut builder: BooleanBufferBuilder) -> Buffer {
     builder.finish().into_inner()
 }
 
-/// The low bits of each value; zero under nulls; padded to whole words.
+/// The low bits of each value, padded to whole words.
 fn narrowed<U: ArrowNativeType + Default>(column: &Prepared, arena: &[Slice]) -> Buffer
 where
     i8: Narrow<U>,
@@ -462,53 +362,11 @@ where
     u64: Narrow<U>,
 {
     let rows: usize = arena.iter().map(|slice| slice.rows).sum();
-    let mut out: Vec<U> = Vec::with_capacity(rows.next_multiple_of(4));
-    for slice in arena {
-        let source = &column.sources[slice.batch];
-        let nulls = source.nulls.as_ref().map(|nulls| nulls.slice(slice.start, slice.rows));
-        with_values!(&source.values, values => {
-            append_narrowed(&mut out, &values[slice.start..slice.start + slice.rows], nulls.as_ref());
-        }, _ => ());
-    }
     let per_word = (4 / size_of::<U>()).max(1);
+    let mut out: Vec<U> = Vec::with_capacity(rows.next_multiple_of(per_word));
+    for slice in arena {
+        append_low_bits(&mut out, &column.sources[slice.batch], slice.start, slice.rows);
+    }
     out.resize(rows.next_multiple_of(per_word), U::default());
     Buffer::from_vec(out)
 }
-
-fn append_narrowed<T: Narrow<U>, U: Copy + Default>(
-    out: &mut Vec<U>,
-    values: &[T],
-    nulls: Option<&NullBuffer>,
-) {
-    let Some(nulls) = nulls else {
-        out.extend(values.iter().map(|value| value.narrow()));
-        return;
-    };
-    let start = out.len();
-    out.resize(start + values.len(), U::default());
-    let out = &mut out[start..];
-    for (start, end) in nulls.valid_slices() {
-        for (slot, value) in out[start..end].iter_mut().zip(&values[start..end]) {
-            *slot = value.narrow();
-        }
-    }
-}
-
-/// Truncation to the low bits.
-trait Narrow<U>: Copy {
-    fn narrow(self) -> U;
-}
-
-macro_rules! narrow {
-    ($($from:ty),*) => {$(
-        narrow!(@to $from: u8, u16, u32, u64, i128);
-    )*};
-    (@to $from:ty: $($to:ty),*) => {$(
-        impl Narrow<$to> for $from {
-            fn narrow(self) -> $to {
-                self as $to
-            }
-        }
-    )*};
-}
-narrow!(i8, i16, i32, i64, i128, u8, u16, u32, u64);

@@ -59,7 +59,7 @@ fn unpack(columns: &DeviceColumns, column: usize) -> Vec<Option<i128>> {
 
 fn pack_one(arrays: &[ArrayRef], data_type: &DataType, binding_bytes: u64) -> DeviceColumns {
     let batches: Vec<&[ArrayRef]> = arrays.iter().map(std::slice::from_ref).collect();
-    pack(&batches, &[data_type.clone()], &[0], binding_bytes).unwrap()
+    pack(&batches, std::slice::from_ref(data_type), &[0], binding_bytes).unwrap()
 }
 
 fn strings(columns: &DeviceColumns) -> Vec<Option<String>> {
