@@ -1,1 +1,9 @@
-//! Pilaster.
+//! Data, queries and expected answers of the benchmarks.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`tpch`] | the TPC-H tables as Parquet, generated; the 22 queries |
+//! | [`answers`] | what another engine answered over the same files, and the comparison with it |
+
+pub mod answers;
+pub mod tpch;

@@ -2,3 +2,5 @@
 
 #[path = "host/device/mod.rs"]
 mod device;
+#[path = "host/scan.rs"]
+mod scan;
