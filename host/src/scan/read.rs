@@ -22,6 +22,7 @@ use parquet::errors::ParquetError;
 use parquet::file::metadata::ColumnChunkMetaData;
 use parquet::file::reader::{ChunkReader, Length};
 use pilaster_kernels::expr::Expr;
+use pilaster_kernels::expr::cpu::Predicate;
 use pilaster_kernels::memory::Reserve;
 use pilaster_kernels::{Error, Result};
 
@@ -206,12 +207,13 @@ impl RowGroup {
         wanted: &BTreeSet<usize>,
         batch_rows: usize,
     ) -> Result<Survivors> {
+        let test = Predicate::new(predicate)?;
         let mut source = Source::new(self, tested, None, batch_rows)?;
         let mut mask = BooleanBufferBuilder::new(self.rows);
         let mut kept: BTreeMap<usize, Vec<ArrayRef>> =
             tested.intersection(wanted).map(|&i| (i, vec![])).collect();
         while let Some(batch) = source.next(self, tested)? {
-            let passed = test(predicate, &batch)?;
+            let passed = test.select(batch.columns(), batch.num_rows(), None)?.bitmap();
             mask.append_buffer(&passed);
             if passed.count_set_bits() > 0 {
                 let passed = BooleanArray::new(passed, None);
@@ -460,10 +462,4 @@ impl Iterator for Batches {
         self.failed = matches!(next, Some(Err(_)));
         next
     }
-}
-
-/// Rows where the predicate is true.
-fn test(predicate: &Expr, batch: &RecordBatch) -> Result<BooleanBuffer> {
-    let _ = batch;
-    Err(Error::unsupported(format!("the predicate {predicate}"), pilaster_kernels::Backend::Cpu))
 }
