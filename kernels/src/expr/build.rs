@@ -126,7 +126,7 @@ impl Expr {
     /// [`Error::Unsupported`] where there is no such cast.
     pub fn cast(input: Expr, to: DataType, mode: CastMode) -> Result<Self> {
         let from = input.data_type();
-        if !castable(family(&from)?, family(&to)?) {
+        if !castable(family(&from)?, family(&to)?) || !zones_agree(&from, &to) {
             return Err(Error::unsupported(format!("a cast from {from} to {to}"), Backend::Cpu));
         }
         Ok(Expr::Cast { input: Box::new(input), to, mode })
@@ -298,6 +298,13 @@ fn castable(from: Family, to: Family) -> bool {
         (F::Time(_), F::Time(_)) | (F::Duration(_), F::Duration(_)) => true,
         _ => false,
     }
+}
+
+/// A stored instant is UTC; casts that would have to ask what a zone's clock shows are left to the engine.
+fn zones_agree(from: &DataType, to: &DataType) -> bool {
+    let zoned = |data_type: &DataType| matches!(value_type(data_type), DataType::Timestamp(_, Some(_)));
+    let plain = |data_type: &DataType| matches!(family(data_type), Ok(Family::Integer | Family::Null));
+    zoned(from) == zoned(to) || (zoned(from) && plain(to)) || (zoned(to) && plain(from))
 }
 
 fn check_arithmetic(op: ArithmeticOp, left: &DataType, right: &DataType, result: &DataType) -> Result<()> {

@@ -237,18 +237,22 @@ fn integers_into_array<T: Integer + ArrowNativeType>(
 ) -> Result<ArrayRef> {
     Ok(with_integer_type!(data_type,
         A => {
-            // The same machine type: no copy.
-            let native = if values.inner().len() == values.len() * size_of::<<A as ArrowPrimitiveType>::Native>()
-                && std::any::TypeId::of::<T>() == std::any::TypeId::of::<<A as ArrowPrimitiveType>::Native>()
-            {
-                ScalarBuffer::new(values.inner().clone(), 0, values.len())
-            } else {
-                lanes::map(values, |v: T| <<A as ArrowPrimitiveType>::Native as Integer>::truncate(v.widen())).into()
-            };
+            let native = native_lanes::<T, <A as ArrowPrimitiveType>::Native>(values);
             Arc::new(PrimitiveArray::<A>::new(native, nulls).with_data_type(data_type.clone())) as ArrayRef
         },
         else return Err(Error::invalid(format!("integer lanes are not {data_type}")))
     ))
+}
+
+/// Generic over machine types and not over Arrow's, which keeps the number of compiled loops small.
+fn native_lanes<T: Integer + ArrowNativeType, N: Integer + ArrowNativeType>(
+    values: &ScalarBuffer<T>,
+) -> ScalarBuffer<N> {
+    if std::any::TypeId::of::<T>() == std::any::TypeId::of::<N>() {
+        // The same machine type: no copy.
+        return ScalarBuffer::new(values.inner().clone(), 0, values.len());
+    }
+    lanes::map(values, |v: T| N::truncate(v.widen())).into()
 }
 
 fn load_integers(array: &ArrayRef, rows: Option<&ScalarBuffer<u32>>, nulls: Option<&NullBuffer>) -> Values {

@@ -1,1 +1,0 @@
-//! Hand-computed expectations, feature by feature.
