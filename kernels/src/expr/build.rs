@@ -289,14 +289,17 @@ fn castable(from: Family, to: Family) -> bool {
     if from == to || from == F::Null || from == F::Text || to == F::Text {
         return to != F::Null;
     }
+    let number = |family| matches!(family, F::Integer | F::Float | F::Decimal { .. });
+    let time =
+        |family| matches!(family, F::Date32 | F::Date64 | F::Time(_) | F::Timestamp(_) | F::Duration(_));
+    let instant = |family| matches!(family, F::Date32 | F::Date64 | F::Timestamp(_));
     match (from, to) {
-        (F::Boolean, F::Integer | F::Float) | (F::Integer | F::Float, F::Boolean) => true,
-        (F::Integer | F::Float | F::Decimal { .. }, F::Integer | F::Float | F::Decimal { .. }) => true,
-        (F::Integer, F::Date32 | F::Date64 | F::Time(_) | F::Timestamp(_) | F::Duration(_)) => true,
-        (F::Date32 | F::Date64 | F::Time(_) | F::Timestamp(_) | F::Duration(_), F::Integer) => true,
-        (F::Date32 | F::Date64 | F::Timestamp(_), F::Date32 | F::Date64 | F::Timestamp(_)) => true,
+        (F::Boolean, to) => matches!(to, F::Integer | F::Float),
+        (from, F::Boolean) => matches!(from, F::Integer | F::Float),
         (F::Time(_), F::Time(_)) | (F::Duration(_), F::Duration(_)) => true,
-        _ => false,
+        (F::Integer, to) if time(to) => true,
+        (from, F::Integer) if time(from) => true,
+        (from, to) => (number(from) && number(to)) || (instant(from) && instant(to)),
     }
 }
 

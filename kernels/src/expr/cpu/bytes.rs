@@ -6,6 +6,7 @@ use arrow::datatypes::DataType;
 
 use crate::error::{Error, Result};
 use crate::expr::like::LikePattern;
+use crate::simd::lanes;
 
 use super::vector::{Values, Vector};
 
@@ -77,8 +78,16 @@ pub(crate) fn test(input: &Vector, predicate: impl Fn(&[u8]) -> bool) -> Result<
     Ok(Vector::boolean(bits, nulls.cloned()))
 }
 
+/// One table look-up per row. A table of 64 values or less is one word, and the look-up a shift that vectorises. Codes
+/// outside the table lie under nulls.
 fn test_codes(codes: &[i32], table: &[bool]) -> BooleanBuffer {
-    BooleanBuffer::collect_bool(codes.len(), |row| table.get(codes[row] as usize).copied().unwrap_or(false))
+    if table.len() <= 64 {
+        let word = table.iter().enumerate().fold(0u64, |word, (code, &hit)| word | u64::from(hit) << code);
+        let hit = |code: i32| (word >> (code as u32 & 63)) & 1 == 1;
+        return lanes::bitmap(lanes::test(codes, hit), codes.len());
+    }
+    let hit = |code: i32| table.get(code as usize).copied().unwrap_or(false);
+    lanes::bitmap(lanes::test(codes, hit), codes.len())
 }
 
 /// `input [NOT] LIKE pattern`.

@@ -39,7 +39,7 @@ pub(crate) fn cast(input: Vector, from: &DataType, to: &DataType, mode: CastMode
         (Family::Text, Family::Text) | (Family::Boolean, Family::Boolean) => Ok(input),
         (Family::Text | Family::Binary, _) | (_, Family::Text | Family::Binary) => job.through_text(&input),
         (Family::Float, Family::Float) => job.float_to_float(input),
-        (Family::Float, _) => job.from_float(&input, b),
+        (Family::Float, _) => job.float_to_exact(&input, b),
         (Family::Boolean, _) => from_boolean(&input, to),
         (_, Family::Boolean) => to_boolean(&input),
         (_, Family::Float) => to_float(&input, from, to),
@@ -114,12 +114,12 @@ impl Job<'_> {
         let rows = input.len();
         let mut values = vec![0i128; rows];
         let mut lost = Vec::new();
-        for row in 0..rows {
+        for (row, slot) in values.iter_mut().enumerate() {
             if input.nulls().is_some_and(|nulls| nulls.is_null(row)) {
                 continue;
             }
             match value(row) {
-                Some(value) => values[row] = value,
+                Some(value) => *slot = value,
                 None if self.mode == CastMode::Strict => return Err(self.failed(show(row))),
                 None => lost.push(row),
             }
@@ -128,7 +128,7 @@ impl Job<'_> {
         Ok(Vector::new(Values::I128(values.into()), nulls).narrowed(bounds))
     }
 
-    fn from_float(&self, input: &Vector, to: Family) -> Result<Vector> {
+    fn float_to_exact(&self, input: &Vector, to: Family) -> Result<Vector> {
         let floats: Vec<f64> = match input.values() {
             Values::F32(values) => lanes::map(values, |v: f32| f64::from(v)),
             Values::F64(values) => values.to_vec(),

@@ -266,7 +266,7 @@ fn load_integers(array: &ArrayRef, rows: Option<&ScalarBuffer<u32>>, nulls: Opti
 }
 
 /// Machine integers as lanes: 32 and 64 bits as they are, narrower ones widened, wider ones narrowed where they fit.
-fn load_lanes<T: Integer + ArrowNativeType + Ord>(
+fn load_lanes<T: Integer + ArrowNativeType>(
     values: &ScalarBuffer<T>,
     rows: Option<&ScalarBuffer<u32>>,
     nulls: Option<&NullBuffer>,
@@ -282,21 +282,30 @@ fn load_lanes<T: Integer + ArrowNativeType + Ord>(
         Values::I64(ScalarBuffer::new(inner(), 0, len))
     } else if id == TypeId::of::<u32>() {
         Values::I64(lanes::map(&values, |v: T| v.widen() as i64).into())
-    } else if id == TypeId::of::<u64>() || id == TypeId::of::<i128>() {
-        let (narrow, exact) =
-            lanes::narrow(&values, |v: T| v.widen() as i64, |v: i64| T::truncate(i128::from(v)));
-        // What does not fit may lie under a null.
-        let fits = |v: T| i64::try_from(v.widen()).is_ok();
-        let exact = (exact && id == TypeId::of::<i128>())
-            || lanes::min_max_valid(&values, nulls).is_none_or(|(min, max)| fits(min) && fits(max));
-        if exact {
-            Values::I64(narrow.into())
-        } else {
-            Values::I128(lanes::map(&values, |v: T| v.widen()).into())
+    } else if id == TypeId::of::<i128>() {
+        narrow(&ScalarBuffer::new(inner(), 0, len), nulls)
+    } else if id == TypeId::of::<u64>() {
+        // Read as signed, a value beyond 2^63 is negative.
+        let signed = ScalarBuffer::<i64>::new(inner(), 0, len);
+        if lanes::min_max_valid(&signed, nulls).is_none_or(|(min, _)| min >= 0) {
+            return Values::I64(signed);
         }
+        Values::I128(lanes::map(&values, |v: T| v.widen()).into())
     } else {
         Values::I32(lanes::map(&values, |v: T| v.widen() as i32).into())
     }
+}
+
+/// 128-bit values in 64 bits, where all that are not null fit.
+fn narrow(values: &ScalarBuffer<i128>, nulls: Option<&NullBuffer>) -> Values {
+    let (low, exact) = lanes::narrow_128(values);
+    let fits = |value: i128| i64::try_from(value).is_ok();
+    if exact
+        || (nulls.is_some() && lanes::min_max_valid(values, nulls).is_none_or(|(a, b)| fits(a) && fits(b)))
+    {
+        return Values::I64(low.into());
+    }
+    Values::I128(values.clone())
 }
 
 /// Codes of a string dictionary as they are; other dictionaries decoded.
@@ -368,7 +377,7 @@ fn take_array(array: &ArrayRef, rows: Option<&ScalarBuffer<u32>>) -> Result<Arra
     }
 }
 
-/// True where both types have the same decimal scale, or none.
+/// The scale of a decimal, 0 of any other type.
 pub(crate) fn scale_of(data_type: &DataType) -> i32 {
     digits(data_type).map_or(0, |(_, scale)| i32::from(scale))
 }

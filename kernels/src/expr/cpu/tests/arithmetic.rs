@@ -55,16 +55,25 @@ fn integer_overflow_is_an_error_at_each_width() {
             let x = || column(0, &t);
             let one = || Expr::Literal(Scalar::new(t.clone(), Value::Integer(1)).unwrap());
             let sum = arithmetic(Add, x(), one(), &t);
-            assert!(matches!(run(&sum, &[max.clone()]), Err(Error::ArithmeticOverflow { .. })), "{sum} {t}");
+            assert!(
+                matches!(run(&sum, std::slice::from_ref(&max)), Err(Error::ArithmeticOverflow { .. })),
+                "{sum} {t}"
+            );
             assert_eq!(
-                run(&sum, &[min.clone()]).unwrap().as_ref(),
+                run(&sum, std::slice::from_ref(&min)).unwrap().as_ref(),
                 &<$array>::from(vec![Some($min + 1), None])
             );
             let difference = arithmetic(Subtract, x(), one(), &t);
-            assert!(matches!(run(&difference, &[min.clone()]), Err(Error::ArithmeticOverflow { .. })));
+            assert!(matches!(
+                run(&difference, std::slice::from_ref(&min)),
+                Err(Error::ArithmeticOverflow { .. })
+            ));
             let product = arithmetic(Multiply, x(), x(), &t);
-            assert!(matches!(run(&product, &[max.clone()]), Err(Error::ArithmeticOverflow { .. })));
-            let wrapped = run(&wrap(Add, x(), one(), &t), &[max.clone()]).unwrap();
+            assert!(matches!(
+                run(&product, std::slice::from_ref(&max)),
+                Err(Error::ArithmeticOverflow { .. })
+            ));
+            let wrapped = run(&wrap(Add, x(), one(), &t), std::slice::from_ref(&max)).unwrap();
             assert_eq!(wrapped.as_ref(), &<$array>::from(vec![Some($min), None]));
             let wrapped = run(&wrap(Multiply, x(), x(), &t), &[max]).unwrap();
             assert_eq!(wrapped.as_ref(), &<$array>::from(vec![Some($max.wrapping_mul($max)), None]));

@@ -5,7 +5,7 @@ fn cast_to(from: &DataType, to: &DataType, mode: CastMode) -> Expr {
 }
 
 fn strict(input: ArrayRef, to: &DataType) -> Result<ArrayRef> {
-    run(&cast_to(input.data_type(), to, CastMode::Strict), &[input.clone()])
+    run(&cast_to(input.data_type(), to, CastMode::Strict), std::slice::from_ref(&input))
 }
 
 /// Casts `good` to `expected`; with one bad value appended, a strict cast fails and TRY_CAST gives null.

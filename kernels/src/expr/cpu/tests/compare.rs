@@ -55,7 +55,7 @@ fn floats_in_the_total_order() {
         for op in OPS {
             let expected: Vec<_> = ranks.iter().map(|r| Some(holds(op, r.cmp(&rank)))).collect();
             let literal = Expr::compare(op, column(0, &DataType::Float64), Expr::literal(*constant)).unwrap();
-            assert_eq!(bools(&literal, &[x.clone()]), expected, "{literal}");
+            assert_eq!(bools(&literal, std::slice::from_ref(&x)), expected, "{literal}");
             let columns =
                 Expr::compare(op, column(0, &DataType::Float64), column(1, &DataType::Float64)).unwrap();
             assert_eq!(bools(&columns, &[x.clone(), y.clone()]), expected, "{columns} {constant}");
