@@ -1,7 +1,10 @@
 //! Partial states: what one backend, thread or device program hands on to be merged.
 
-use arrow::array::ArrayRef;
+use arrow::array::{Array, ArrayRef};
 use arrow::datatypes::i256;
+
+use super::AggregateSpec;
+use crate::error::{Error, Result};
 
 /// State of one aggregate over all groups of a [`Partial`].
 #[derive(Debug, Clone)]
@@ -35,4 +38,31 @@ pub struct Partial {
     pub keys: Vec<ArrayRef>,
     /// One state per aggregate, in the order of the spec.
     pub states: Vec<StateColumn>,
+}
+
+impl Partial {
+    /// Refuses a partial that contradicts itself or `spec`: another number of keys or aggregates, columns that are not
+    /// `groups` long.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`].
+    pub fn check(&self, spec: &AggregateSpec) -> Result<()> {
+        if self.keys.len() != spec.keys.len() || self.states.len() != spec.aggregates.len() {
+            return Err(Error::invalid("a partial of another aggregation"));
+        }
+        if spec.keys.is_empty() && self.groups != 1 {
+            return Err(Error::invalid(format!("{} groups without keys", self.groups)));
+        }
+        let keys = self.keys.iter().map(|key| key.len());
+        let states = self.states.iter().flat_map(|state| match state {
+            StateColumn::Count(counts) => [counts.len(), counts.len()],
+            StateColumn::Integer { sums, counts } => [sums.len(), counts.len()],
+            StateColumn::Float { sums, counts } => [sums.len(), counts.len()],
+            StateColumn::Extreme(values) => [values.len(), values.len()],
+        });
+        if keys.chain(states).any(|len| len != self.groups) {
+            return Err(Error::invalid("columns of a partial differ in length"));
+        }
+        Ok(())
+    }
 }

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, new_empty_array};
 use arrow::datatypes::DataType;
 
-use super::value_type;
 use crate::error::{Error, Result};
+use crate::expr::value_type;
 
 /// Joins `parts` end to end. All are of the logical type `data_type`, but may differ in how they are stored: strings
 /// plain or as dictionaries, decimals of one scale in any width. The result has the parts' common physical type, the

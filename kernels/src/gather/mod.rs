@@ -7,7 +7,6 @@
 
 use arrow::array::{Array, ArrayRef, UInt32Array};
 use arrow::buffer::ScalarBuffer;
-use arrow::datatypes::DataType;
 
 use crate::error::{Error, Result};
 
@@ -43,13 +42,4 @@ pub fn take_columns(columns: &[ArrayRef], indices: &[u32]) -> Result<Vec<ArrayRe
     }
     let indices = UInt32Array::new(ScalarBuffer::from(indices.to_vec()), None);
     columns.iter().map(|column| Ok(arrow::compute::take(column.as_ref(), &indices, None)?)).collect()
-}
-
-/// The logical type that a physical column stands for where the plan's type is not at hand: dictionaries are their
-/// values, everything else is itself.
-pub(crate) fn value_type(data_type: &DataType) -> &DataType {
-    match data_type {
-        DataType::Dictionary(_, values) => value_type(values),
-        other => other,
-    }
 }

@@ -1,5 +1,236 @@
-//! Equality words.
+//! Key columns as integer codes, equal where the keys are equal, the same in every batch.
+//!
+//! | keys | code |
+//! | --- | --- |
+//! | booleans, integers, times, decimals within 64 bits | the value (`UInt64`: minus 2^63) |
+//! | floats | the integer whose order is the total order: one NaN, one zero |
+//! | strings, binaries | number of the value in order of appearance ([`Interner`]) |
+//! | dictionaries over these | the same number, looked up once per dictionary and not once per row |
+//! | decimals beyond 64 bits | number of the value, counted from the smallest code |
+//!
+//! Codes decode into keys again, in the declared type.
 
-/// Keys as words.
-#[derive(Debug, Default)]
-pub struct KeyEncoder {}
+use std::sync::Arc;
+
+use arrow::array::*;
+use arrow::buffer::{NullBuffer, ScalarBuffer};
+use arrow::datatypes::*;
+
+use super::interner::Interner;
+use super::lanes::{LaneColumn, Lanes, is_bytes, range_of, with_bytes};
+use super::{decode, float};
+use crate::error::{Error, Result};
+use crate::expr::value_type;
+use crate::memory::Grant;
+
+/// Codes below this one are numbers of interned decimals.
+pub(super) const FIRST_DIRECT: i64 = i64::MIN + (1 << 32);
+
+/// Codes of one key column of one batch. What lies under a null is unspecified.
+#[derive(Debug, Clone)]
+pub struct CodeColumn {
+    /// The codes.
+    pub codes: Codes,
+    /// Validity; none where no row is null.
+    pub nulls: Option<NullBuffer>,
+    /// Smallest and largest code that a valid row may have; none where there is no valid row.
+    pub range: Option<(i64, i64)>,
+}
+
+/// The codes of a [`CodeColumn`].
+#[derive(Debug, Clone)]
+pub enum Codes {
+    /// 32-bit lanes are the codes.
+    Narrow(ScalarBuffer<i32>),
+    /// 64-bit codes.
+    Wide(ScalarBuffer<i64>),
+    /// `map[codes[row]]`: a dictionary.
+    Mapped {
+        /// Codes of the batch's dictionary.
+        codes: ScalarBuffer<i32>,
+        /// Our code of each entry.
+        map: Arc<[u32]>,
+    },
+}
+
+/// Encodes the columns of a key list, batch after batch, and decodes the codes.
+#[derive(Debug)]
+pub struct KeyEncoder {
+    columns: Vec<ColumnEncoder>,
+}
+
+#[derive(Debug)]
+pub(super) struct ColumnEncoder {
+    pub(super) data_type: DataType,
+    /// `UInt64` lanes are moved down by 2^63.
+    pub(super) unsigned: bool,
+    /// Strings and binaries: every code is a number of the interner.
+    bytes: bool,
+    pub(super) interner: Interner,
+    /// The last dictionary and the codes of its entries. Held, so that its address stays its own.
+    dictionary: Option<(ArrayRef, Arc<[u32]>)>,
+}
+
+impl KeyEncoder {
+    /// An encoder of keys of these declared types.
+    #[must_use]
+    pub fn new(types: impl IntoIterator<Item = DataType>) -> Self {
+        let column = |data_type: DataType| ColumnEncoder {
+            unsigned: value_type(&data_type) == &DataType::UInt64,
+            bytes: is_bytes(value_type(&data_type)),
+            data_type,
+            interner: Interner::default(),
+            dictionary: None,
+        };
+        Self { columns: types.into_iter().map(column).collect() }
+    }
+
+    /// Number of key columns.
+    #[must_use]
+    pub fn width(&self) -> usize {
+        self.columns.len()
+    }
+
+    /// Codes of column number `key`.
+    ///
+    /// # Errors
+    /// [`Error::OutOfMemory`]; [`Error::InvalidInput`] where a dictionary's code has no value.
+    pub fn encode(&mut self, key: usize, column: LaneColumn, grant: &mut Grant) -> Result<CodeColumn> {
+        self.columns[key].encode(column, grant)
+    }
+
+    /// The keys of column number `key`, one per item of `codes`, in the declared type.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the declared type cannot hold the keys that came in.
+    pub fn decode(&self, key: usize, codes: &[Option<i64>]) -> Result<ArrayRef> {
+        decode::decode(&self.columns[key], codes)
+    }
+}
+
+impl ColumnEncoder {
+    fn encode(&mut self, column: LaneColumn, grant: &mut Grant) -> Result<CodeColumn> {
+        let LaneColumn { lanes, nulls, rows } = column;
+        if nulls.as_ref().is_some_and(|nulls| nulls.null_count() == nulls.len()) {
+            let codes = Codes::Narrow(vec![0; rows].into());
+            return Ok(CodeColumn { codes, nulls, range: None });
+        }
+        let codes = match lanes {
+            Lanes::I32(values) if self.unsigned => {
+                Codes::Wide(values.iter().map(|&v| rebase(v.into())).collect())
+            }
+            Lanes::I64(values) if self.unsigned => {
+                Codes::Wide(values.iter().map(|&v| rebase(v.into())).collect())
+            }
+            Lanes::I128(values) if self.unsigned => Codes::Wide(values.iter().map(|&v| rebase(v)).collect()),
+            Lanes::I32(values) => Codes::Narrow(values),
+            Lanes::I64(values) if self.is_decimal() => self.wide(&values, nulls.as_ref(), grant)?,
+            Lanes::I64(values) => Codes::Wide(values),
+            Lanes::I128(values) => self.wide(&values, nulls.as_ref(), grant)?,
+            Lanes::I256(values) => self.wide(&values, nulls.as_ref(), grant)?,
+            Lanes::F64(values) => Codes::Wide(values.iter().map(|&value| float::to_ordered(value)).collect()),
+            Lanes::Codes { codes, values } => Codes::Mapped { codes, map: self.map(&values, grant)? },
+            Lanes::Bytes(array) => Codes::Narrow(self.intern(&array, nulls.as_ref(), grant)?),
+        };
+        let range = match &codes {
+            _ if self.bytes => (!self.interner.is_empty()).then(|| (0, self.interner.len() as i64 - 1)),
+            Codes::Mapped { .. } => {
+                return Err(Error::invalid(format!("a dictionary as {}", self.data_type)));
+            }
+            Codes::Narrow(values) => {
+                range_of(values, nulls.as_ref()).map(|(low, high)| (i64::from(low), i64::from(high)))
+            }
+            Codes::Wide(values) => range_of(values, nulls.as_ref()),
+        };
+        Ok(CodeColumn { codes, nulls, range })
+    }
+
+    fn is_decimal(&self) -> bool {
+        use DataType as D;
+        matches!(
+            value_type(&self.data_type),
+            D::Decimal32(..) | D::Decimal64(..) | D::Decimal128(..) | D::Decimal256(..)
+        )
+    }
+
+    /// Decimals: themselves where they fit, numbers where they do not.
+    fn wide<T: Copy + Into<i256>>(
+        &mut self,
+        values: &[T],
+        nulls: Option<&NullBuffer>,
+        grant: &mut Grant,
+    ) -> Result<Codes> {
+        let mut codes = Vec::with_capacity(values.len());
+        for (row, &value) in values.iter().enumerate() {
+            if nulls.is_some_and(|nulls| nulls.is_null(row)) {
+                codes.push(0);
+                continue;
+            }
+            let value: i256 = value.into();
+            let direct = value.to_i128().and_then(|value| i64::try_from(value).ok());
+            codes.push(match direct {
+                Some(direct) if direct >= FIRST_DIRECT => direct,
+                _ => i64::MIN + i64::from(self.interner.code(&value.to_le_bytes(), grant)?),
+            });
+        }
+        Ok(Codes::Wide(codes.into()))
+    }
+
+    fn intern(
+        &mut self,
+        array: &ArrayRef,
+        nulls: Option<&NullBuffer>,
+        grant: &mut Grant,
+    ) -> Result<ScalarBuffer<i32>> {
+        with_bytes!(array, |get| {
+            (0..array.len())
+                .map(|row| match nulls {
+                    Some(nulls) if nulls.is_null(row) => Ok(0),
+                    _ => Ok(self.interner.code(get(row), grant)? as i32),
+                })
+                .collect()
+        })
+    }
+
+    /// Our codes of a dictionary's entries; made once while batches share the dictionary.
+    fn map(&mut self, values: &ArrayRef, grant: &mut Grant) -> Result<Arc<[u32]>> {
+        if let Some((held, map)) = &self.dictionary
+            && (Arc::ptr_eq(held, values) || held.to_data().ptr_eq(&values.to_data()))
+        {
+            return Ok(Arc::clone(map));
+        }
+        let nulls = values.nulls().cloned();
+        let codes = self.intern(values, nulls.as_ref(), grant)?;
+        let map: Arc<[u32]> = codes.iter().map(|&code| code as u32).collect();
+        self.dictionary = Some((Arc::clone(values), Arc::clone(&map)));
+        Ok(map)
+    }
+}
+
+/// `UInt64` on the signed scale.
+fn rebase(value: i128) -> i64 {
+    (value as i64) ^ i64::MIN
+}
+
+impl CodeColumn {
+    /// The code of a row that is not null.
+    #[inline]
+    pub(super) fn code(&self, row: usize) -> i64 {
+        match &self.codes {
+            Codes::Narrow(values) => values[row].into(),
+            Codes::Wide(values) => values[row],
+            Codes::Mapped { codes, map } => map[codes[row] as usize].into(),
+        }
+    }
+
+    /// Refuses a dictionary whose codes point outside of it: batches are checked once, loops index freely.
+    pub(super) fn check(&self) -> Result<()> {
+        if let Codes::Mapped { codes, map } = &self.codes
+            && let Some((low, high)) = range_of(codes, self.nulls.as_ref())
+            && (low < 0 || high as usize >= map.len())
+        {
+            return Err(Error::invalid(format!("code {high} of a dictionary of {} values", map.len())));
+        }
+        Ok(())
+    }
+}

@@ -10,7 +10,7 @@ use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::*;
 
 use crate::error::{Backend, Error, Result};
-use crate::gather::value_type;
+use crate::expr::value_type;
 
 /// Values of a column, without its nulls: what lies under a null is unspecified.
 #[derive(Debug, Clone)]
@@ -145,7 +145,7 @@ fn lanes_of(array: &ArrayRef, nulls: Option<&NullBuffer>) -> Result<Lanes> {
     }
 }
 
-fn is_bytes(data_type: &DataType) -> bool {
+pub(super) fn is_bytes(data_type: &DataType) -> bool {
     use DataType as D;
     matches!(
         data_type,

@@ -9,10 +9,16 @@
 //! strings and binaries of all layouts, dictionaries over any of these, Null. Nested types and intervals of several
 //! components are [`crate::Error::Unsupported`].
 
+pub(crate) mod decode;
 pub mod equality;
 pub mod float;
+pub mod groups;
+mod hash;
+mod interner;
 pub mod lanes;
 pub mod order;
+mod table;
 
 pub use equality::KeyEncoder;
+pub use groups::GroupIndex;
 pub use order::{KeyWords, order_words};

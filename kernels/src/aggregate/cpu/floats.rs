@@ -1,0 +1,120 @@
+//! Float sums. The plain path adds; a batch with values that could overflow on the way, infinities or NaNs is told apart
+//! once per batch and takes the careful one.
+//!
+//! ```text
+//! plain     values below 2^900: fewer than 2^63 of them cannot overflow
+//! scaled    larger finite values, times 2^-200
+//! specials  NaN, +inf, -inf seen
+//! ```
+//! So an overflow on the way never shows: only a *total* beyond the largest float is infinite.
+//! Any order of adding keeps the error within `n * 2^-53` of the sum of magnitudes; several accumulators side by side
+//! and one per batch keep it far below.
+
+use super::fold::{FloatSum, Target, fold};
+use crate::error::Result;
+use crate::memory::Grant;
+
+const NAN: u8 = 1;
+const PLUS_INFINITY: u8 = 2;
+const MINUS_INFINITY: u8 = 4;
+
+/// 2^900.
+const LARGE: f64 = f64::from_bits((1023 + 900) << 52);
+/// 2^-200 and 2^200.
+const DOWN: f64 = f64::from_bits((1023 - 200) << 52);
+const UP: f64 = f64::from_bits((1023 + 200) << 52);
+
+/// Sums per group; item 0 is the sink.
+#[derive(Debug, Default)]
+pub(super) struct FloatSums {
+    plain: Vec<f64>,
+    careful: Vec<Careful>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Careful {
+    scaled: f64,
+    specials: u8,
+}
+
+impl FloatSums {
+    pub(super) fn add(
+        &mut self,
+        values: &[f64],
+        target: Target,
+        groups: usize,
+        grant: &mut Grant,
+    ) -> Result<()> {
+        grant.resize(&mut self.plain, groups + 1, 0.0)?;
+        if greatest_magnitude(values) < LARGE.to_bits() {
+            fold::<f64, FloatSum>(target, values, &mut self.plain);
+            return Ok(());
+        }
+        grant.resize(&mut self.careful, groups + 1, Careful::default())?;
+        match target {
+            Target::One => values.iter().for_each(|&value| self.add_one(1, value)),
+            Target::Each(numbers) => {
+                for (&value, &group) in values.iter().zip(numbers).filter(|(_, group)| **group > 0) {
+                    self.add_one(group as usize, value);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn add_one(&mut self, group: usize, value: f64) {
+        if value.is_nan() {
+            self.careful[group].specials |= NAN;
+        } else if value.is_infinite() {
+            self.careful[group].specials |= if value > 0.0 { PLUS_INFINITY } else { MINUS_INFINITY };
+        } else if value.abs() >= LARGE {
+            self.careful[group].scaled += value * DOWN;
+        } else {
+            self.plain[group] += value;
+        }
+    }
+
+    /// The sum of group number `group`, divided by `divisor` before it can overflow.
+    pub(super) fn total(&self, group: usize, divisor: f64) -> f64 {
+        let plain = self.plain.get(group).copied().unwrap_or(0.0);
+        let Careful { scaled, specials } = self.careful.get(group).copied().unwrap_or_default();
+        match specials {
+            0 if scaled == 0.0 => plain / divisor,
+            0 => (scaled + plain * DOWN) / divisor * UP,
+            PLUS_INFINITY => f64::INFINITY,
+            MINUS_INFINITY => f64::NEG_INFINITY,
+            _ => f64::NAN,
+        }
+    }
+
+    /// Adds sums of other groups: item `i` to group `numbers[i]`.
+    pub(super) fn merge(
+        &mut self,
+        other: &Self,
+        numbers: &[u32],
+        groups: usize,
+        grant: &mut Grant,
+    ) -> Result<()> {
+        grant.resize(&mut self.plain, groups + 1, 0.0)?;
+        let own = |numbers: &[u32], at: usize| numbers[at - 1] as usize;
+        for (at, value) in other.plain.iter().enumerate().skip(1) {
+            self.plain[own(numbers, at)] += value;
+        }
+        if !other.careful.is_empty() {
+            grant.resize(&mut self.careful, groups + 1, Careful::default())?;
+        }
+        for (at, careful) in other.careful.iter().enumerate().skip(1) {
+            let to = &mut self.careful[own(numbers, at)];
+            to.scaled += careful.scaled;
+            to.specials |= careful.specials;
+        }
+        Ok(())
+    }
+}
+
+/// Bits of the greatest magnitude; NaN above infinity.
+#[multiversion::multiversion(targets("x86_64+avx512f+avx512dq+avx512bw+avx512vl", "x86_64+avx2"))]
+fn greatest_magnitude(values: &[f64]) -> u64 {
+    // As signed integers, which every vector unit can compare: the sign bit is gone.
+    values.iter().fold(0i64, |most, value| most.max((value.to_bits() & (u64::MAX >> 1)) as i64)) as u64
+}

@@ -1,0 +1,157 @@
+//! Codes back to keys, in the declared type.
+
+use std::sync::Arc;
+
+use arrow::array::*;
+use arrow::buffer::NullBuffer;
+use arrow::datatypes::*;
+
+use super::equality::{ColumnEncoder, FIRST_DIRECT};
+use super::float;
+use crate::error::{Error, Result};
+use crate::expr::value_type;
+
+/// One key per code; null for none.
+pub(super) fn decode(column: &ColumnEncoder, codes: &[Option<i64>]) -> Result<ArrayRef> {
+    use DataType as D;
+    let values: ArrayRef = match value_type(&column.data_type) {
+        D::Float16 | D::Float32 | D::Float64 => {
+            Arc::new(codes.iter().map(|code| code.map(float::from_ordered)).collect::<Float64Array>())
+        }
+        D::Utf8 | D::LargeUtf8 | D::Utf8View => {
+            let bytes = binary(column, codes)?;
+            return from_bytes(bytes, &column.data_type);
+        }
+        D::Binary | D::LargeBinary | D::BinaryView | D::FixedSizeBinary(_) => {
+            let bytes = binary(column, codes)?;
+            return from_bytes(bytes, &column.data_type);
+        }
+        _ => {
+            let values: Vec<Option<i256>> =
+                codes.iter().map(|code| code.map(|code| integer(column, code))).collect();
+            return from_integers(&values, &column.data_type);
+        }
+    };
+    to_declared(values, &column.data_type)
+}
+
+fn integer(column: &ColumnEncoder, code: i64) -> i256 {
+    if column.unsigned {
+        return i256::from_i128(i128::from((code ^ i64::MIN).cast_unsigned()));
+    }
+    if code < FIRST_DIRECT && !column.interner.is_empty() {
+        let mut bytes = [0; 32];
+        bytes.copy_from_slice(column.interner.value(code.wrapping_sub(i64::MIN) as usize));
+        return i256::from_le_bytes(bytes);
+    }
+    i256::from_i128(code.into())
+}
+
+fn binary(column: &ColumnEncoder, codes: &[Option<i64>]) -> Result<ArrayRef> {
+    let bytes: usize = codes.iter().flatten().map(|&code| column.interner.value(code as usize).len()).sum();
+    let mut builder = LargeBinaryBuilder::with_capacity(codes.len(), bytes);
+    for code in codes {
+        builder.append_option(code.map(|code| column.interner.value(code as usize)));
+    }
+    Ok(Arc::new(builder.finish()))
+}
+
+/// A `LargeBinary` array as the string or binary type `to`.
+pub(crate) fn from_bytes(bytes: ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    to_declared(bytes, to)
+}
+
+/// `values` as an array of `to`: the one conversion back to declared types.
+pub(crate) fn to_declared(values: ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    if values.data_type() == to {
+        return Ok(values);
+    }
+    let plain = arrow::compute::cast_with_options(
+        values.as_ref(),
+        value_type(to),
+        &arrow::compute::CastOptions { safe: false, ..Default::default() },
+    )?;
+    if plain.data_type() == to { Ok(plain) } else { Ok(arrow::compute::cast(plain.as_ref(), to)?) }
+}
+
+/// Integer-like values (booleans, integers, unscaled decimals, times) as an array of `to`.
+///
+/// # Errors
+/// [`Error::InvalidInput`] where a value does not fit the machine type of `to`.
+pub(crate) fn from_integers(values: &[Option<i256>], to: &DataType) -> Result<ArrayRef> {
+    use DataType as D;
+    let plain = value_type(to);
+    let misfit = |value: i256| Error::invalid(format!("{value} as a {plain}"));
+    macro_rules! native {
+        ($kind:ty) => {{
+            let natives = values
+                .iter()
+                .map(|value| {
+                    let native = |value: i256| {
+                        let narrow = value.to_i128().and_then(|value| value.try_into().ok());
+                        narrow.ok_or_else(|| misfit(value))
+                    };
+                    value.map(native).transpose()
+                })
+                .collect::<Result<Vec<Option<<$kind as ArrowPrimitiveType>::Native>>>>()?;
+            let array: PrimitiveArray<$kind> = natives.into_iter().collect();
+            Arc::new(array.with_data_type(plain.clone())) as ArrayRef
+        }};
+    }
+    let array = match plain {
+        D::Null => Arc::new(NullArray::new(values.len())) as ArrayRef,
+        D::Boolean => Arc::new(
+            values.iter().map(|value| value.map(|value| value != i256::ZERO)).collect::<BooleanArray>(),
+        ),
+        D::Int8 => native!(Int8Type),
+        D::Int16 => native!(Int16Type),
+        D::Int32 => native!(Int32Type),
+        D::Int64 => native!(Int64Type),
+        D::UInt8 => native!(UInt8Type),
+        D::UInt16 => native!(UInt16Type),
+        D::UInt32 => native!(UInt32Type),
+        D::UInt64 => native!(UInt64Type),
+        D::Date32 | D::Time32(_) | D::Interval(IntervalUnit::YearMonth) => i32_typed(values, plain, &misfit)?,
+        D::Date64 | D::Time64(_) | D::Timestamp(..) | D::Duration(_) => i64_typed(values, plain, &misfit)?,
+        D::Decimal32(..) => native!(Decimal32Type),
+        D::Decimal64(..) => native!(Decimal64Type),
+        D::Decimal128(..) => native!(Decimal128Type),
+        D::Decimal256(..) => {
+            let array: PrimitiveArray<Decimal256Type> = values.iter().copied().collect();
+            Arc::new(array.with_data_type(plain.clone()))
+        }
+        other => return Err(Error::invalid(format!("integers as {other}"))),
+    };
+    to_declared(array, to)
+}
+
+fn i32_typed(values: &[Option<i256>], to: &DataType, misfit: &dyn Fn(i256) -> Error) -> Result<ArrayRef> {
+    let natives = natives::<i32>(values, misfit)?;
+    retyped(Arc::new(Int32Array::from(natives)), to)
+}
+
+fn i64_typed(values: &[Option<i256>], to: &DataType, misfit: &dyn Fn(i256) -> Error) -> Result<ArrayRef> {
+    let natives = natives::<i64>(values, misfit)?;
+    retyped(Arc::new(Int64Array::from(natives)), to)
+}
+
+fn natives<T: TryFrom<i128>>(
+    values: &[Option<i256>],
+    misfit: &dyn Fn(i256) -> Error,
+) -> Result<Vec<Option<T>>> {
+    let native =
+        |value: i256| value.to_i128().and_then(|value| T::try_from(value).ok()).ok_or_else(|| misfit(value));
+    values.iter().map(|value| value.map(native).transpose()).collect()
+}
+
+/// The same bits under another type of the same width.
+fn retyped(array: ArrayRef, to: &DataType) -> Result<ArrayRef> {
+    let data = array.to_data();
+    let nulls: Option<NullBuffer> = data.nulls().cloned();
+    let data = arrow::array::ArrayData::builder(to.clone())
+        .len(data.len())
+        .nulls(nulls)
+        .buffers(data.buffers().to_vec())
+        .build()?;
+    Ok(make_array(data))
+}
