@@ -20,7 +20,7 @@ pub enum StateColumn {
     },
     /// sum and avg of floats.
     Float {
-        /// Sums.
+        /// Sums; infinite where the sum of this part is beyond the largest float.
         sums: Vec<f64>,
         /// Values summed.
         counts: Vec<u64>,

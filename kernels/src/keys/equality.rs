@@ -110,7 +110,7 @@ impl KeyEncoder {
 
 impl ColumnEncoder {
     fn encode(&mut self, column: LaneColumn, grant: &mut Grant) -> Result<CodeColumn> {
-        let LaneColumn { lanes, nulls, rows } = column;
+        let LaneColumn { lanes, nulls, rows, .. } = column;
         if nulls.as_ref().is_some_and(|nulls| nulls.null_count() == nulls.len()) {
             let codes = Codes::Narrow(vec![0; rows].into());
             return Ok(CodeColumn { codes, nulls, range: None });

@@ -10,6 +10,7 @@ use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::*;
 
 use crate::error::{Backend, Error, Result};
+use crate::expr::cpu::{Values, Vector};
 use crate::expr::value_type;
 
 /// Values of a column, without its nulls: what lies under a null is unspecified.
@@ -25,7 +26,7 @@ pub enum Lanes {
     I256(ScalarBuffer<i256>),
     /// Floats, widened.
     F64(ScalarBuffer<f64>),
-    /// A dictionary over strings or binaries. A code under a null is 0 or a code.
+    /// A dictionary over strings or binaries. A code under a null may be anything.
     Codes {
         /// Index into `values`, per row.
         codes: ScalarBuffer<i32>,
@@ -45,6 +46,8 @@ pub struct LaneColumn {
     pub nulls: Option<NullBuffer>,
     /// Rows.
     pub rows: usize,
+    /// What [`LaneColumn::range`] returns, where it is known.
+    known_range: Option<Option<(i128, i128)>>,
 }
 
 impl LaneColumn {
@@ -56,12 +59,38 @@ impl LaneColumn {
         let rows = array.len();
         let nulls = array.logical_nulls().filter(|nulls| nulls.null_count() > 0);
         let lanes = lanes_of(array, nulls.as_ref())?;
-        Ok(Self { lanes, nulls, rows })
+        Ok(Self { lanes, nulls, rows, known_range: None })
+    }
+
+    /// Takes the result of an expression apart; nothing is copied but narrow floats and booleans.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for nested types and composite intervals.
+    pub fn from_vector(vector: &Vector) -> Result<Self> {
+        let rows = vector.len();
+        let range = || Some(vector.range().map(|range| (range.min, range.max)));
+        let (lanes, known_range) = match vector.values() {
+            Values::I32(values) => (Lanes::I32(values.clone()), range()),
+            Values::I64(values) => (Lanes::I64(values.clone()), range()),
+            Values::I128(values) => (Lanes::I128(values.clone()), range()),
+            Values::Boolean(bits) => (Lanes::I32(bits.iter().map(i32::from).collect()), None),
+            Values::F32(values) => (Lanes::F64(values.iter().map(|&value| f64::from(value)).collect()), None),
+            Values::F64(values) => (Lanes::F64(values.clone()), None),
+            Values::Bytes(array) => (Lanes::Bytes(Arc::clone(array)), None),
+            Values::Dictionary { codes, values } => {
+                (Lanes::Codes { codes: codes.clone(), values: Arc::clone(values) }, None)
+            }
+            Values::Other(array) => return Self::from_array(array),
+        };
+        Ok(Self { lanes, nulls: vector.nulls().cloned(), rows, known_range })
     }
 
     /// Smallest and largest value over valid rows, where the lanes are integers of up to 128 bits.
     #[must_use]
     pub fn range(&self) -> Option<(i128, i128)> {
+        if let Some(known) = self.known_range {
+            return known;
+        }
         let nulls = self.nulls.as_ref();
         match &self.lanes {
             Lanes::I32(values) => range_of(values, nulls).map(widen),

@@ -20,6 +20,7 @@ use super::partial::{Partial, StateColumn};
 use super::{AggregateFunction, AggregateSpec};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
+use crate::expr::cpu::{Evaluator, Predicate};
 use crate::filter::Selection;
 use crate::keys::GroupIndex;
 use crate::keys::lanes::LaneColumn;
@@ -29,7 +30,6 @@ mod extremes;
 mod finish;
 mod floats;
 mod fold;
-mod inputs;
 mod plan;
 mod state;
 mod sums;
@@ -76,6 +76,7 @@ const SCRATCH_BYTES: u64 = 16;
 pub struct CpuAggregate {
     spec: Arc<AggregateSpec>,
     plan: Plan,
+    predicate: Option<Predicate>,
     /// None without keys.
     index: Option<GroupIndex>,
     contexts: Vec<ContextState>,
@@ -88,8 +89,11 @@ pub struct CpuAggregate {
 /// State of the rows under one filter.
 #[derive(Debug)]
 struct ContextState {
-    /// Expressions of its inputs; before them, in the first context, the keys.
-    exprs: Vec<Expr>,
+    filter: Option<Predicate>,
+    /// Its inputs; before them, in the first context, the keys.
+    evaluator: Evaluator,
+    /// An engine's own function may have effects: it sees active rows only.
+    external: bool,
     /// Rows per group; item 0 is the sink.
     rows: Vec<u64>,
 }
@@ -112,13 +116,30 @@ impl CpuAggregate {
         let index = (!spec.keys.is_empty()).then(|| GroupIndex::new(spec.keys.iter().map(Expr::data_type)));
         let mut contexts: Vec<ContextState> = Vec::new();
         for context in &plan.contexts {
-            let mut exprs = if contexts.is_empty() { spec.keys.clone() } else { Vec::new() };
-            exprs.extend(context.inputs.iter().map(|&input| plan.inputs[input].expr.clone()));
-            contexts.push(ContextState { exprs, rows: Vec::new() });
+            let keys = if contexts.is_empty() { spec.keys.as_slice() } else { &[] };
+            let inputs = context.inputs.iter().map(|&input| &plan.inputs[input].expr);
+            let exprs: Vec<&Expr> = keys.iter().chain(inputs).collect();
+            contexts.push(ContextState {
+                filter: context.filter.as_ref().map(Predicate::new).transpose()?,
+                evaluator: Evaluator::new(exprs.iter().copied())?,
+                external: exprs.into_iter().any(has_external),
+                rows: Vec::new(),
+            });
         }
+        let predicate = spec.predicate.as_ref().map(Predicate::new).transpose()?;
         let inputs = plan.inputs.iter().map(InputState::new).collect();
         let grant = Grant::new(memory);
-        Ok(Self { spec, plan, index, contexts, inputs, numbers: Vec::new(), scratch_rows: 0, grant })
+        Ok(Self {
+            spec,
+            plan,
+            predicate,
+            index,
+            contexts,
+            inputs,
+            numbers: Vec::new(),
+            scratch_rows: 0,
+            grant,
+        })
     }
 
     /// Adds the rows of a batch: the columns that the spec's expressions read, each of `rows` rows.
@@ -131,8 +152,8 @@ impl CpuAggregate {
             return Err(Error::invalid(format!("a column of {} rows in a batch of {rows}", column.len())));
         }
         let mut selection = Selection::all(rows);
-        if let Some(predicate) = &self.spec.predicate {
-            selection = inputs::select(predicate, columns, &selection)?;
+        if let Some(predicate) = &self.predicate {
+            selection = predicate.select(columns, rows, None)?;
         }
         if selection.count() == 0 {
             return Ok(());
@@ -156,17 +177,22 @@ impl CpuAggregate {
     /// saves gathering every column; an error may then come from a row that does not count, so errors are believed only
     /// from the active rows alone.
     fn frame(&self, columns: &[ArrayRef], selection: Selection) -> Result<Frame> {
-        let exprs = &self.contexts[0].exprs;
+        let context = &self.contexts[0];
         let rows = selection.rows();
         let mostly = selection.count() < rows && selection.count() * 2 > rows;
-        if mostly && !exprs.iter().any(has_external) {
-            let all = Selection::all(rows);
-            if let Ok(columns) = inputs::evaluate(exprs, columns, &all) {
-                return Ok(Frame { active: Some(selection.bitmap()), selection: all, columns, rows });
-            }
+        if mostly
+            && !context.external
+            && let Ok(columns) = evaluate(&context.evaluator, columns, rows, None)
+        {
+            return Ok(Frame {
+                active: Some(selection.bitmap()),
+                selection: Selection::all(rows),
+                columns,
+                rows,
+            });
         }
+        let columns = evaluate(&context.evaluator, columns, rows, Some(&selection))?;
         let rows = selection.count();
-        let columns = inputs::evaluate(exprs, columns, &selection)?;
         Ok(Frame { selection, active: None, columns, rows })
     }
 
@@ -195,16 +221,17 @@ impl CpuAggregate {
         frame: &Frame,
         target: Target,
     ) -> Result<()> {
-        let Some(filter) = &self.plan.contexts[context].filter else {
+        let state = &self.contexts[context];
+        let Some(filter) = &state.filter else {
             return Err(Error::invalid("a second context without a filter"));
         };
         let counted = match &frame.active {
             Some(active) => Selection::from_bitmap(active.clone()),
             None => frame.selection.clone(),
         };
-        let selection = inputs::select(filter, columns, &counted)?;
+        let selection = filter.select(columns, counted.rows(), Some(&counted))?;
         let rows = selection.count();
-        let inputs = inputs::evaluate(&self.contexts[context].exprs, columns, &selection)?;
+        let inputs = evaluate(&state.evaluator, columns, selection.rows(), Some(&selection))?;
         match target {
             Target::One => self.add(context, &inputs, rows, Target::One),
             Target::Each(numbers) => {
@@ -404,7 +431,15 @@ fn positions(inner: &Selection, outer: &Selection) -> impl Iterator<Item = usize
     })
 }
 
-/// An engine's own function may have effects: it sees active rows only.
+fn evaluate(
+    evaluator: &Evaluator,
+    columns: &[ArrayRef],
+    rows: usize,
+    selection: Option<&Selection>,
+) -> Result<Vec<LaneColumn>> {
+    evaluator.evaluate(columns, rows, selection)?.iter().map(LaneColumn::from_vector).collect()
+}
+
 fn has_external(expr: &Expr) -> bool {
     matches!(expr, Expr::External { .. }) || expr.children().any(has_external)
 }

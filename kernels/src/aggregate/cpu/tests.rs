@@ -49,7 +49,17 @@ fn run(spec: &Arc<AggregateSpec>, batches: &[Vec<ArrayRef>]) -> Result<Vec<Array
     let partials = (merged.clone_partial(), last.clone_partial());
     merged.merge(last)?;
     let merged = merged.finish();
-    if let (Ok(first), Ok(second)) = partials {
+    // A partial's float sum is one f64: what overflows on the way to it stays infinite.
+    let exact = |partial: &Partial| {
+        partial.states.iter().all(|state| match state {
+            StateColumn::Float { sums, .. } => sums.iter().all(|sum| sum.is_finite()),
+            _ => true,
+        })
+    };
+    if let (Ok(first), Ok(second)) = partials
+        && exact(&first)
+        && exact(&second)
+    {
         loaded.merge_partial(&first)?;
         loaded.merge_partial(&second)?;
         compare(&whole, &loaded.finish());
