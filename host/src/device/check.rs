@@ -10,7 +10,7 @@ use pilaster_shaders::{Access, Tier};
 
 /// Bytes that a buffer takes: a multiple of four, at least four.
 pub(super) fn buffer_bytes(spec: &BufferSpec) -> u64 {
-    spec.bytes.checked_next_multiple_of(4).unwrap_or(u64::MAX & !3).max(4)
+    spec.bytes.checked_next_multiple_of(4).unwrap_or(!3).max(4)
 }
 
 /// Checks a program against a tier.
@@ -50,7 +50,7 @@ fn buffer(spec: &BufferSpec, max_buffer_bytes: u64) -> Check {
     ranges.sort_unstable();
     let mut end = 0;
     for (at, len) in ranges {
-        if at % 4 != 0 {
+        if !at.is_multiple_of(4) {
             return Err(format!("buffer `{name}`: a piece starts at {at}, which is not a multiple of 4"));
         }
         if at < end {
@@ -170,7 +170,7 @@ fn read_back(range: &BufferRange, buffers: &[BufferSpec]) -> Check {
 
 fn inside(offset: u64, bytes: u64, spec: &BufferSpec) -> Check {
     let (name, size) = (&spec.label, buffer_bytes(spec));
-    if offset % 4 != 0 || bytes % 4 != 0 {
+    if !offset.is_multiple_of(4) || !bytes.is_multiple_of(4) {
         return Err(format!("bytes {offset}+{bytes} of `{name}` are not whole words"));
     }
     if offset.checked_add(bytes).is_none_or(|end| end > size) {

@@ -113,9 +113,9 @@ fn pieces_and_ranges_stay_inside() {
     let bytes = |len: usize| Buffer::from_vec(vec![1_u8; len]);
     assert!(refusal(&with(vec![(2, bytes(1))])).contains("not a multiple of 4"));
     assert!(refusal(&with(vec![(12, bytes(5))])).contains("past the buffer"));
-    assert!(refusal(&with(vec![(u64::MAX & !3, bytes(8))])).contains("past the buffer"));
+    assert!(refusal(&with(vec![(!3, bytes(8))])).contains("past the buffer"));
     assert!(refusal(&with(vec![(4, bytes(8)), (0, bytes(5))])).contains("before the end of another"));
-    for (offset, len) in [(2, 4), (0, 6), (16, 4), (u64::MAX & !3, 4)] {
+    for (offset, len) in [(2, 4), (0, 6), (16, 4), (!3, 4)] {
         let mut program = with(vec![(0, bytes(16))]);
         program.read_back(BufferId(0), offset, len);
         assert!(refusal(&program).contains("read-back"));

@@ -19,7 +19,6 @@ pub(super) struct Connection {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     state: Arc<State>,
-    time_limit: Duration,
 }
 
 #[derive(Default)]
@@ -37,12 +36,7 @@ impl Connection {
     ///
     /// # Errors
     /// [`Error::Device`] where the driver refuses.
-    pub(super) fn open(
-        found: &Found,
-        features: Features,
-        limits: Limits,
-        time_limit: Duration,
-    ) -> Result<Self> {
+    pub(super) fn open(found: &Found, features: Features, limits: Limits) -> Result<Self> {
         let descriptor = wgpu::DeviceDescriptor {
             label: Some("pilaster"),
             required_features: features,
@@ -60,7 +54,7 @@ impl Connection {
         device.on_uncaptured_error(Arc::new(move |error| {
             seen.uncaptured.lock().get_or_insert_with(|| typed(error, "outside of a program", 0, 0));
         }));
-        Ok(Connection { device, queue, state, time_limit })
+        Ok(Connection { device, queue, state })
     }
 
     /// Why no more work can be done here.
@@ -118,10 +112,11 @@ impl Connection {
         &self,
         stage: &str,
         submission: &SubmissionIndex,
+        time_limit: Duration,
         cancel: &Cancellation,
         done: impl Fn() -> bool,
     ) -> Result<()> {
-        let deadline = Instant::now() + self.time_limit;
+        let deadline = Instant::now() + time_limit;
         loop {
             let ended = self.poll(Some(submission), WAIT_SLICE)?;
             self.check()?;
@@ -130,7 +125,7 @@ impl Connection {
             }
             cancel.check()?;
             if Instant::now() >= deadline {
-                return Err(self.hang(stage));
+                return Err(self.hang(stage, time_limit));
             }
             if ended {
                 // The work is done, only a callback is missing: do not spin.
@@ -139,8 +134,8 @@ impl Connection {
         }
     }
 
-    fn hang(&self, stage: &str) -> Error {
-        let reason = format!("did not finish within the time limit of {:?}", self.time_limit);
+    fn hang(&self, stage: &str, time_limit: Duration) -> Error {
+        let reason = format!("did not finish within the time limit of {time_limit:?}");
         self.state.hung.lock().get_or_insert_with(|| format!("{stage} {reason}"));
         Error::Device { stage: stage.to_string(), reason }
     }
@@ -154,13 +149,18 @@ impl Connection {
         match catch_unwind(AssertUnwindSafe(|| self.device.poll(poll))) {
             Ok(Ok(_)) => Ok(true),
             Ok(Err(PollError::Timeout)) => Ok(false),
-            Ok(Err(error)) => Err(device_error("wait", &error)),
-            Err(panic) => {
-                let reason = panic_message(panic.as_ref());
-                self.state.lost.lock().get_or_insert_with(|| reason.clone());
-                Err(Error::DeviceLost(reason))
+            // A lost device takes no submission, and says so only to the next poll.
+            Ok(Err(PollError::WrongSubmissionIndex(..))) => {
+                catch_unwind(AssertUnwindSafe(|| self.device.poll(PollType::Poll))).ok();
+                Err(self.lose("the submission was refused".into()))
             }
+            Err(panic) => Err(self.lose(panic_message(panic.as_ref()))),
         }
+    }
+
+    /// Remembers the loss under the driver's reason, or else under this one.
+    fn lose(&self, reason: String) -> Error {
+        Error::DeviceLost(self.state.lost.lock().get_or_insert(reason).clone())
     }
 
     /// True where the device can be dropped without blocking for ever: everything submitted ended, or does so soon.

@@ -91,7 +91,8 @@ impl Device {
     /// - [`Error::DeviceLost`] now and for ever after the device went away;
     /// - [`Error::Cancelled`].
     pub fn run(&self, program: &Program, cancel: &Cancellation) -> Result<ProgramRun> {
-        self.engine.run(program, cancel, self.engine.mode)
+        let engine = &self.engine;
+        engine.run_within(program, cancel, engine.mode, engine.time_limit)
     }
 
     /// What shaders for this device may use.
@@ -196,10 +197,11 @@ fn open(found: &adapter::Found, config: &DeviceConfig) -> Result<Device> {
     let max_buffer_bytes = limits.max_buffer_size & !3;
     let timers = config.timestamps && features.contains(wgpu::Features::TIMESTAMP_QUERY);
     let engine = Engine {
-        connection: Connection::open(found, features, limits, config.time_limit)?,
+        connection: Connection::open(found, features, limits)?,
         tier,
         max_buffer_bytes,
         mode: config.shader_mode,
+        time_limit: config.time_limit,
         pool: pool::Pool::new(Arc::new(Budget::new(Backend::Gpu, memory_bytes)), max_buffer_bytes),
         staging: staging::Staging::new(config.staging_bytes),
         pipelines: pipeline::Pipelines::default(),

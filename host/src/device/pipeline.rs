@@ -139,10 +139,13 @@ fn layout_entry(binding: &pilaster_shaders::Binding) -> wgpu::BindGroupLayoutEnt
 /// A buffer as it is bound: identity, handle, bytes.
 pub(super) type Bound<'a> = (u64, &'a wgpu::Buffer, NonZeroU64);
 
+/// A pipeline, and identity and bytes of each of its buffers.
+type BoundKey = (Key, Vec<(u64, NonZeroU64)>);
+
 /// Bind groups by pipeline and buffers.
 #[derive(Default)]
 pub(super) struct BindGroups {
-    made: Mutex<HashMap<(Key, Vec<(u64, NonZeroU64)>), wgpu::BindGroup>>,
+    made: Mutex<HashMap<BoundKey, wgpu::BindGroup>>,
 }
 
 impl BindGroups {

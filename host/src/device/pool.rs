@@ -168,7 +168,7 @@ mod tests {
     fn classes_hold_what_was_asked_and_waste_little() {
         for bytes in [0, 1, 4, 255, 256, 257, 5_000, 1 << 20, (1 << 20) + 4, 100_000_000, 1 << 31] {
             let class = class_bytes(bytes, u64::MAX);
-            assert!(class >= bytes && class % 4 == 0 && class > 0);
+            assert!(class >= bytes && class.is_multiple_of(4) && class > 0);
             assert!(class - bytes <= (bytes / 8).max(SMALLEST_BYTES), "{bytes} -> {class}");
             assert_eq!(class_bytes(class, u64::MAX), class);
         }

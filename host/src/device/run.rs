@@ -4,8 +4,7 @@
 //! back, the timestamps too, and is mapped once. Only an upload larger than the staging limit is submitted in parts.
 
 use std::num::NonZeroU64;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use pilaster_kernels::gpu::{Program, ProgramOutput, Stage, Workgroups};
@@ -48,6 +47,7 @@ pub(super) struct Engine {
     pub(super) tier: Tier,
     pub(super) max_buffer_bytes: u64,
     pub(super) mode: ShaderMode,
+    pub(super) time_limit: Duration,
     pub(super) pool: Pool,
     pub(super) staging: Staging,
     pub(super) pipelines: Pipelines,
@@ -61,21 +61,23 @@ struct Recording<'a> {
     engine: &'a Engine,
     program: &'a Program,
     lease: &'a Lease<'a>,
+    time_limit: Duration,
     encoder: CommandEncoder,
     submissions: u32,
     chunks: Vec<wgpu::Buffer>,
 }
 
 impl Engine {
-    /// Runs a program with its shaders in `mode`.
+    /// Runs a program with its shaders in `mode`, each submission within `time_limit`.
     ///
     /// # Errors
     /// See [`super::Device::run`].
-    pub(super) fn run(
+    pub(super) fn run_within(
         &self,
         program: &Program,
         cancel: &Cancellation,
         mode: ShaderMode,
+        time_limit: Duration,
     ) -> Result<ProgramRun> {
         cancel.check()?;
         self.connection.check()?;
@@ -84,7 +86,7 @@ impl Engine {
         cancel.check()?;
         let sizes = program.buffers.iter().map(buffer_bytes);
         let lease = self.pool.take_all(&self.connection, &self.bind_groups, &self.faults, sizes)?;
-        let mut recording = Recording::new(self, program, &lease);
+        let mut recording = Recording::new(self, program, &lease, time_limit);
         recording.upload(cancel)?;
         recording.finish(&pipelines, cancel)
     }
@@ -97,9 +99,9 @@ impl Engine {
 }
 
 impl<'a> Recording<'a> {
-    fn new(engine: &'a Engine, program: &'a Program, lease: &'a Lease<'a>) -> Self {
+    fn new(engine: &'a Engine, program: &'a Program, lease: &'a Lease<'a>, time_limit: Duration) -> Self {
         let encoder = new_encoder(engine, program);
-        Recording { engine, program, lease, encoder, submissions: 0, chunks: Vec::new() }
+        Recording { engine, program, lease, time_limit, encoder, submissions: 0, chunks: Vec::new() }
     }
 
     /// First contents of all buffers.
@@ -133,7 +135,7 @@ impl<'a> Recording<'a> {
     fn flush(&mut self, cancel: &Cancellation) -> Result<()> {
         let full = std::mem::replace(&mut self.encoder, new_encoder(self.engine, self.program));
         let index = self.submit(full)?;
-        self.engine.connection.wait(&self.program.label, &index, cancel, || true)
+        self.engine.connection.wait(&self.program.label, &index, self.time_limit, cancel, || true)
     }
 
     fn submit(&mut self, encoder: CommandEncoder) -> Result<wgpu::SubmissionIndex> {
@@ -148,75 +150,68 @@ impl<'a> Recording<'a> {
 
     /// Stages, submission, read-back.
     fn finish(mut self, pipelines: &[Arc<Pipeline>], cancel: &Cancellation) -> Result<ProgramRun> {
-        let engine = self.engine;
-        let mut encoder = std::mem::replace(&mut self.encoder, new_encoder(engine, self.program));
-        let bytes_down = self.program.read_back_bytes();
-        let (timer, staged) = engine
-            .scoped(self.program, || {
-                let timer = engine
-                    .timers
-                    .as_ref()
-                    .map(|timers| timers.take(&engine.connection, self.program.stages.len()));
-                self.stages(&mut encoder, pipelines, timer.as_ref());
-                Ok((timer, ()))
-            })
-            .and_then(|(timer, ())| {
-                let stamps_at = bytes_down.next_multiple_of(8);
-                let bytes = stamps_at + timer.as_ref().map_or(0, Timer::bytes);
-                let staged = if bytes == 0 {
-                    None
-                } else {
-                    Some(self.read_back(&mut encoder, timer.as_ref(), stamps_at, bytes)?)
-                };
-                Ok((timer, staged))
-            })?;
+        let (engine, program) = (self.engine, self.program);
+        let mut encoder = std::mem::replace(&mut self.encoder, new_encoder(engine, program));
+        let (timer, staged) = engine.scoped(program, || {
+            let timers = engine.timers.as_ref();
+            let timer = timers.map(|timers| timers.take(&engine.connection, program.stages.len()));
+            self.stages(&mut encoder, pipelines, timer.as_ref());
+            let staged = self.read_back(&mut encoder, timer.as_ref());
+            Ok((timer, staged))
+        })?;
         let index = self.submit(encoder)?;
-        let done = Arc::new(AtomicU8::new(0));
-        if let Some(staged) = &staged {
-            let done = Arc::clone(&done);
-            staged.slice(..).map_async(MapMode::Read, move |result| {
-                done.store(if result.is_ok() { 1 } else { 2 }, Ordering::Release);
-            });
-        }
-        let is_done = || staged.is_none() || done.load(Ordering::Acquire) != 0;
-        engine.connection.wait(&self.program.label, &index, cancel, is_done)?;
-        if done.load(Ordering::Acquire) == 2 {
-            return Err(self.lost_or(device_error(&self.program.label, &"the read-back could not be mapped")));
-        }
-        let (words, stamps) = match &staged {
-            Some(staged) => {
-                self.words(staged, timer.as_ref(), bytes_down).map_err(|error| self.lost_or(error))?
-            }
-            None => Default::default(),
-        };
-        if let Some(staged) = staged {
-            staged.unmap();
-            engine.staging.keep_read_back(staged);
-        }
+        let (words, stamps) = self.read(staged, timer.as_ref(), &index, cancel)?;
         let period = engine.connection.queue.get_timestamp_period();
-        let stages = by_label(&self.program.stages, &stamps, period);
         if let (Some(timers), Some(timer)) = (&engine.timers, timer) {
             timers.keep(timer);
         }
         Ok(ProgramRun {
-            read_backs: u32::from(!self.program.read_back.is_empty()),
             output: ProgramOutput { words },
-            stages,
-            bytes_up: self.program.upload_bytes(),
-            bytes_down,
+            stages: by_label(&program.stages, &stamps, period),
+            bytes_up: program.upload_bytes(),
+            bytes_down: program.read_back_bytes(),
             submissions: self.submissions,
+            read_backs: u32::from(program.read_back_bytes() > 0),
             device_bytes: self.lease.bytes(),
         })
     }
 
+    /// Waits for the submission and takes the words and timestamps out of the read-back buffer.
+    fn read(
+        &self,
+        staged: Option<wgpu::Buffer>,
+        timer: Option<&Timer>,
+        index: &wgpu::SubmissionIndex,
+        cancel: &Cancellation,
+    ) -> Result<(Vec<Vec<u32>>, Vec<u64>)> {
+        let (connection, label) = (&self.engine.connection, &self.program.label);
+        let Some(staged) = staged else {
+            connection.wait(label, index, self.time_limit, cancel, || true)?;
+            return Ok((vec![Vec::new(); self.program.read_back.len()], Vec::new()));
+        };
+        let mapped = Arc::new(OnceLock::new());
+        let answer = Arc::clone(&mapped);
+        staged.slice(..).map_async(MapMode::Read, move |result| {
+            answer.get_or_init(|| result.is_ok());
+        });
+        connection.wait(label, index, self.time_limit, cancel, || mapped.get().is_some())?;
+        if mapped.get() != Some(&true) {
+            return Err(self.lost_or(device_error(label, &"the read-back could not be mapped")));
+        }
+        let words = self.words(&staged, timer).map_err(|error| self.lost_or(error))?;
+        staged.unmap();
+        self.engine.staging.keep_read_back(staged);
+        Ok(words)
+    }
+
     /// Encodes all stages: one pass each where they are timed, one for all otherwise.
     fn stages(&self, encoder: &mut CommandEncoder, pipelines: &[Arc<Pipeline>], timer: Option<&Timer>) {
-        let stages = self.program.stages.iter().zip(pipelines).enumerate();
+        let stages = || self.program.stages.iter().zip(pipelines);
         let Some(timer) = timer else {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor::default());
-            return stages.for_each(|(_, (stage, pipeline))| self.stage(&mut pass, stage, pipeline));
+            return stages().for_each(|(stage, pipeline)| self.stage(&mut pass, stage, pipeline));
         };
-        for (at, (stage, pipeline)) in stages {
+        for (at, (stage, pipeline)) in stages().enumerate() {
             let mut pass = encoder.begin_compute_pass(&wgpu::ComputePassDescriptor {
                 label: Some(&stage.label),
                 timestamp_writes: timer.writes(at),
@@ -249,37 +244,35 @@ impl<'a> Recording<'a> {
         }
     }
 
-    /// Encodes the copies of all read-backs and of the timestamps into one buffer.
-    fn read_back(
-        &self,
-        encoder: &mut CommandEncoder,
-        timer: Option<&Timer>,
-        stamps_at: u64,
-        bytes: u64,
-    ) -> Result<wgpu::Buffer> {
+    /// Encodes the copies of all read-backs, then of the timestamps, into one buffer; none where there is nothing to
+    /// copy.
+    fn read_back(&self, encoder: &mut CommandEncoder, timer: Option<&Timer>) -> Option<wgpu::Buffer> {
         let engine = self.engine;
-        engine.scoped(self.program, || {
-            let staged = engine.staging.read_back(&engine.connection, bytes, engine.max_buffer_bytes);
-            let mut at = 0;
-            for range in self.program.read_back.iter().filter(|range| range.bytes > 0) {
-                let source = &self.lease.buffers[range.buffer.0 as usize].buffer;
-                encoder.copy_buffer_to_buffer(source, range.offset, &staged, at, range.bytes);
-                at += range.bytes;
-            }
-            if let Some(timer) = timer {
-                timer.resolve(encoder, &staged, stamps_at);
-            }
-            Ok(staged)
-        })
+        let stamps_at = self.stamps_at();
+        let bytes = stamps_at + timer.map_or(0, Timer::bytes);
+        if bytes == 0 {
+            return None;
+        }
+        let staged = engine.staging.read_back(&engine.connection, bytes, engine.max_buffer_bytes);
+        let mut at = 0;
+        for range in self.program.read_back.iter().filter(|range| range.bytes > 0) {
+            let source = &self.lease.buffers[range.buffer.0 as usize].buffer;
+            encoder.copy_buffer_to_buffer(source, range.offset, &staged, at, range.bytes);
+            at += range.bytes;
+        }
+        if let Some(timer) = timer {
+            timer.resolve(encoder, &staged, stamps_at);
+        }
+        Some(staged)
+    }
+
+    /// Where the timestamps begin in the read-back buffer.
+    fn stamps_at(&self) -> u64 {
+        self.program.read_back_bytes().next_multiple_of(8)
     }
 
     /// Words of each read-back and all timestamps, from the mapped buffer.
-    fn words(
-        &self,
-        staged: &wgpu::Buffer,
-        timer: Option<&Timer>,
-        bytes_down: u64,
-    ) -> Result<(Vec<Vec<u32>>, Vec<u64>)> {
+    fn words(&self, staged: &wgpu::Buffer, timer: Option<&Timer>) -> Result<(Vec<Vec<u32>>, Vec<u64>)> {
         let view =
             staged.slice(..).get_mapped_range().map_err(|error| device_error(&self.program.label, &error))?;
         let mut rest: &[u8] = &view;
@@ -289,7 +282,7 @@ impl<'a> Recording<'a> {
             words.push(bytemuck::pod_collect_to_vec(now));
             rest = later;
         }
-        let stamps_at = bytes_down.next_multiple_of(8) as usize;
+        let stamps_at = self.stamps_at() as usize;
         let stamp_bytes = timer.map_or(0, Timer::bytes) as usize;
         Ok((words, bytemuck::pod_collect_to_vec(&view[stamps_at..stamps_at + stamp_bytes])))
     }

@@ -179,11 +179,11 @@ impl Chunk<'_> {
         let mut at = from;
         let first = self.parts.partition_point(|(start, part)| start + part.len() as u64 <= from);
         for (start, part) in &self.parts[first..] {
-            let skip = (at - start) as usize;
-            let len = (part.len() - skip).min(rest.len());
-            if len == 0 {
+            if rest.is_empty() {
                 break;
             }
+            let skip = (at - start) as usize;
+            let len = (part.len() - skip).min(rest.len());
             let (mut now, later) = rest.split_at(len);
             match part {
                 Part::Bytes(bytes) => now.copy_from_slice(&bytes[skip..skip + len]),

@@ -1,5 +1,7 @@
 //! Programs on a real or software adapter, per profile and shader mode.
 
 mod faults;
+mod integers;
+mod listing;
 mod programs;
 mod support;
