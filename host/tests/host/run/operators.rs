@@ -152,7 +152,9 @@ fn order_survives_what_is_above_a_sort() {
 #[test]
 fn a_limit_takes_the_first_rows_whatever_the_threads() {
     for threads in THREADS {
-        for (skip, fetch) in [(0, Some(0)), (0, Some(1)), (650, Some(100)), (2_000, Some(6_000)), (8_000, None)] {
+        for (skip, fetch) in
+            [(0, Some(0)), (0, Some(1)), (650, Some(100)), (2_000, Some(6_000)), (8_000, None)]
+        {
             let plan = source(3, 4, 700).limit(skip, fetch).unwrap();
             let end = fetch.map_or(8_400, |fetch| skip + fetch).min(8_400);
             let expected: Vec<_> = (skip as i64..end as i64).map(Some).collect();
@@ -169,7 +171,8 @@ fn a_union_keeps_every_row_of_every_input() {
     let mut expected: Vec<i64> = (0..700).chain(0..50).collect();
     expected.sort_unstable();
     for threads in THREADS {
-        let mut rows: Vec<_> = ints(&cpu(threads).collect(&plan).unwrap().0, 0).into_iter().flatten().collect();
+        let mut rows: Vec<_> =
+            ints(&cpu(threads).collect(&plan).unwrap().0, 0).into_iter().flatten().collect();
         rows.sort_unstable();
         assert_eq!(rows, expected);
         let count = vec![("n".to_owned(), aggregate(AggregateFunction::CountRows, None))];
@@ -203,15 +206,22 @@ fn projections_that_double_do_not_explode() {
 fn an_error_on_a_row_that_the_filter_drops_does_not_exist() {
     let hundred = |op| {
         let (data_type, rounding) = (DataType::Int64, Rounding::default());
-        Expr::arithmetic(op, Expr::literal(100i64), value(), data_type, OverflowMode::Checked, rounding).unwrap()
+        Expr::arithmetic(op, Expr::literal(100i64), value(), data_type, OverflowMode::Checked, rounding)
+            .unwrap()
     };
     let nonzero = Expr::compare(CompareOp::NotEq, value(), Expr::literal(0i64)).unwrap();
     let quotients = |plan: Plan| plan.project(vec![("q".into(), hundred(ArithmeticOp::Divide))]).unwrap();
     // Values are never 0: id mod 10 would have to be 0, and those are null. So make some.
     let shifted = |by: i64| {
         let (op, rounding) = (ArithmeticOp::Subtract, Rounding::default());
-        let shift =
-            Expr::arithmetic(op, value(), Expr::literal(by), DataType::Int64, OverflowMode::Checked, rounding);
+        let shift = Expr::arithmetic(
+            op,
+            value(),
+            Expr::literal(by),
+            DataType::Int64,
+            OverflowMode::Checked,
+            rounding,
+        );
         source(1, 1, 100).project(vec![("id".into(), id()), ("value".into(), shift.unwrap())]).unwrap()
     };
     let (batches, _) = cpu(1).collect(&quotients(shifted(7).filter(nonzero).unwrap())).unwrap();

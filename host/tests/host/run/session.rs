@@ -79,7 +79,8 @@ impl BatchSource for Broken {
 }
 
 fn all_rows_are_right(session: &Session) {
-    let (batches, report) = session.collect(&source(2, 2, 500).sort(vec![ascending(0)], None).unwrap()).unwrap();
+    let (batches, report) =
+        session.collect(&source(2, 2, 500).sort(vec![ascending(0)], None).unwrap()).unwrap();
     assert_eq!(ints(&batches, 0), (0..2_000).map(Some).collect::<Vec<_>>());
     assert!(report.executed);
     assert_eq!(session.reserved_host_bytes(), 0);
@@ -185,7 +186,9 @@ fn what_a_source_raises_ends_the_query_only() {
     for sink in sinks {
         let run = |broken: Broken| session.collect(&sink(Plan::input(Arc::new(broken)))).unwrap_err();
         assert!(matches!(run(Broken::Fails), Error::External { source_name, .. } if source_name == "engine"));
-        assert!(matches!(run(Broken::Panics), Error::External { reason, .. } if reason == "a bug in an engine"));
+        assert!(
+            matches!(run(Broken::Panics), Error::External { reason, .. } if reason == "a bug in an engine")
+        );
         assert!(matches!(run(Broken::Lies), Error::InvalidInput(_)));
         all_rows_are_right(&session);
     }
@@ -215,7 +218,8 @@ fn a_budget_of_one_mebibyte_is_an_error_and_not_a_crash() {
     // Streaming holds nothing, and a top-k little.
     let (batches, _) = session.collect(&big()).unwrap();
     assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 100_000);
-    let (batches, report) = session.collect(&source(2, 5, 1_000).sort(vec![ascending(0)], Some(3)).unwrap()).unwrap();
+    let (batches, report) =
+        session.collect(&source(2, 5, 1_000).sort(vec![ascending(0)], Some(3)).unwrap()).unwrap();
     assert_eq!(ints(&batches, 0), [Some(0), Some(1), Some(2)]);
     assert!(report.peak_host_bytes > 0 && report.peak_host_bytes <= 1 << 20, "{}", report.peak_host_bytes);
 }
