@@ -5,9 +5,7 @@ use std::sync::Arc;
 use pilaster_kernels::{Backend, Error, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
-use super::device_slot::DeviceSlot;
 use crate::memory::Budget;
-use crate::place::CostModel;
 use crate::session::SessionConfig;
 
 /// Stack of a pool thread: expressions and plans of the allowed depth are walked recursively.
@@ -19,8 +17,6 @@ pub(crate) struct Engine {
     pub(crate) pool: ThreadPool,
     pub(crate) threads: usize,
     pub(crate) host: Arc<Budget>,
-    pub(crate) device: DeviceSlot,
-    pub(crate) model: CostModel,
 }
 
 impl Engine {
@@ -34,7 +30,6 @@ impl Engine {
             .build()
             .map_err(|error| Error::Io { path: "thread pool".into(), reason: error.to_string() })?;
         let host = Arc::new(Budget::new(Backend::Cpu, config.host_memory_limit_bytes));
-        let device = DeviceSlot::new(&config);
-        Ok(Engine { config, pool, threads, host, device, model: CostModel::new(threads) })
+        Ok(Engine { config, pool, threads, host })
     }
 }

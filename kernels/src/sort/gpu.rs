@@ -60,7 +60,7 @@ pub fn program(keys: &KeyWords, tier: &Tier) -> Result<Program> {
 /// [`Error::Device`] for a read-back that is no permutation.
 pub fn decode(output: &ProgramOutput, rows: usize) -> Result<Vec<u32>> {
     let corrupt = |reason: String| Error::Device { stage: "sort/rank".into(), reason };
-    let order = output.words.first().and_then(|words| words.get(..rows));
+    let order = output.words.first().map_or(&[][..], Vec::as_slice).get(..rows);
     let order = order.ok_or_else(|| corrupt(format!("read back less than {rows} rows")))?;
     let mut seen = vec![false; rows];
     for &row in order {

@@ -1,7 +1,7 @@
 //!use aggregate/state_global
 // Site of the accumulate stage: every update goes to device memory.
 
-fn site_begin(thread: u32) {}
+fn site_begin(thread: u32, threads: u32) {}
 
 fn site_add(group: u32, local: u32, word: u32, value: u32, carry: u32) -> u32 {
     return global_add(group, word, value, carry);

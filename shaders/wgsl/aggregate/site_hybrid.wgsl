@@ -2,8 +2,8 @@
 // Site of the accumulate stage: the groups that were met first live in workgroup memory, the others in device memory.
 // Groups are numbered in order of appearance, so few groups, or hot ones, stay off the device's atomics.
 
-fn site_begin(thread: u32) {
-    local_begin(thread);
+fn site_begin(thread: u32, threads: u32) {
+    local_begin(thread, threads);
 }
 
 fn site_add(group: u32, local: u32, word: u32, value: u32, carry: u32) -> u32 {

@@ -1,8 +1,8 @@
 //!use aggregate/state_local
 // Site of the accumulate stage: every update goes to workgroup memory, which holds all groups.
 
-fn site_begin(thread: u32) {
-    local_begin(thread);
+fn site_begin(thread: u32, threads: u32) {
+    local_begin(thread, threads);
 }
 
 fn site_add(group: u32, local: u32, word: u32, value: u32, carry: u32) -> u32 {

@@ -2,8 +2,8 @@
 // Site of the accumulate stage for one group: every thread keeps its own state, in registers; at the end the threads
 // meet in workgroup memory. The stage declares `private_state` and `private_flush`, which know the entries.
 
-fn site_begin(thread: u32) {
-    local_begin(thread);
+fn site_begin(thread: u32, threads: u32) {
+    local_begin(thread, threads);
 }
 
 fn site_add(group: u32, local: u32, word: u32, value: u32, carry: u32) -> u32 {

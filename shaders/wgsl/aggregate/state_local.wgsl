@@ -9,8 +9,14 @@ override COPIES: u32 = 1u;
 var<workgroup> local_state: array<atomic<u32>, LOCAL_WORDS>;
 var<private> local_copy: u32;
 
-fn local_begin(thread: u32) {
+// Clears the states: trusted shaders start with whatever workgroup memory held before.
+fn local_begin(thread: u32, threads: u32) {
     local_copy = thread & (COPIES - 1u);
+    let words = plan[PLAN_GROUPS] * plan[PLAN_LOCAL_STRIDE] * COPIES;
+    for (var word = thread; word < words; word += threads) {
+        atomicStore(&local_state[word], 0u);
+    }
+    workgroupBarrier();
 }
 
 fn local_at(group: u32, word: u32) -> u32 {

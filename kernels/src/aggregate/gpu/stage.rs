@@ -116,7 +116,7 @@ fn main(
     @builtin(local_invocation_index) thread: u32,
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
-    site_begin(thread);
+    site_begin(thread, 256u);
     for (var row = invocation.x; row < parameters[0]; row += workgroups.x * 256u) {
         evaluate(row);
         if keep {
@@ -134,7 +134,7 @@ fn main(
     @builtin(local_invocation_index) thread: u32,
     @builtin(num_workgroups) workgroups: vec3<u32>,
 ) {
-    site_begin(thread);
+    site_begin(thread, 256u);
     // A table that has overflowed holds unsettled slots: its run is void, and will be repeated with a larger one.
     let rows = select(0u, parameters[0], table[TABLE_OVERFLOW] == 0u);
     for (var row = invocation.x; row < rows; row += workgroups.x * 256u) {

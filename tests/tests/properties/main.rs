@@ -1,0 +1,3 @@
+//! Properties: reference, CPU and GPU agree.
+
+mod aggregate_gpu_smoke;
