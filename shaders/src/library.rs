@@ -30,6 +30,8 @@ pub(crate) const LIBRARY: &[File] = library![
     "compact/count",
     "compact/mask",
     "compact/scatter",
+    "filter/mask",
+    "filter/project",
     "litmus/atomics",
     "litmus/bounds",
     "litmus/float64",

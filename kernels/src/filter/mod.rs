@@ -4,6 +4,7 @@ use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 
 pub mod cpu;
+pub mod gpu;
 
 pub use cpu::{compact, compact_columns};
 

@@ -71,6 +71,7 @@ use std::sync::Arc;
 use arrow::datatypes::DataType;
 use pilaster_shaders::Tier;
 
+pub use decode::ColumnWords;
 use writer::{Mask, Writer};
 
 use crate::error::{Backend, Error, Result};
@@ -79,6 +80,7 @@ use crate::expr::types::{Family, family};
 use crate::gpu::column::{DeviceBatch, DeviceColumns, Dictionary, packable};
 
 mod cast;
+mod decode;
 mod float;
 mod integer;
 mod load;
