@@ -7,7 +7,7 @@
 // Kept rows per tile, and one word more, which stays zero: so their scan ends with the total.
 @group(0) @binding(4) var<storage, read_write> filter_counts: array<u32>;
 
-const FILTER_TILE_WORDS: u32 = WG / 32u;
+override FILTER_TILE_WORDS: u32 = WG / 32u;
 
 var<workgroup> filter_tile: array<atomic<u32>, FILTER_TILE_WORDS>;
 

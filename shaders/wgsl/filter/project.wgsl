@@ -13,7 +13,7 @@
 // Kept rows of all batches before a batch.
 @group(0) @binding(7) var<storage, read_write> filter_totals: array<u32>;
 
-const FILTER_TILE_WORDS: u32 = WG / 32u;
+override FILTER_TILE_WORDS: u32 = WG / 32u;
 
 fn filter_project(at: Invocation) {
     let tiles = parameters[stage_parameters];
