@@ -149,7 +149,7 @@ fn chosen(names: &[String], choice: &AdapterChoice) -> Vec<usize> {
 
 fn missing(names: &[String], choice: &AdapterChoice) -> String {
     if names.is_empty() {
-        return "any GPU work: no Vulkan, Metal or DX12 adapter was found; GPU work".to_string();
+        return "GPU work (no Vulkan, Metal or DX12 adapter was found)".to_string();
     }
     let asked = match choice {
         AdapterChoice::First => "an adapter".to_string(),

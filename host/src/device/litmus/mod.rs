@@ -11,7 +11,7 @@ mod probes;
 
 use std::time::Duration;
 
-use pilaster_kernels::{Error, Result};
+use pilaster_kernels::Error;
 use pilaster_shaders::Tier;
 use serde::{Deserialize, Serialize};
 
@@ -129,12 +129,14 @@ fn run(engine: &Engine, found: &Found) -> (Verdict, bool) {
 }
 
 /// Runs one probe in the mode that the device will run in; what breaks the bounds on purpose is always checked.
-fn check(engine: &Engine, probe: &Probe) -> Result<()> {
-    let failed = |reason: String| Error::Device { stage: probe.name.into(), reason };
-    let program = (probe.program)(&engine.tier).map_err(|error| failed(error.to_string()))?;
+fn check(engine: &Engine, probe: &Probe) -> Result<(), String> {
+    let program = (probe.program)(&engine.tier).map_err(|error| error.to_string())?;
     let mode = if probe.always_checked { ShaderMode::Checked } else { engine.mode };
-    let ran = engine.run_within(&program, &Cancellation::new(), mode, TIME_LIMIT)?;
-    (probe.expect)(&ran.output.words).map_err(failed)
+    match engine.run_within(&program, &Cancellation::new(), mode, TIME_LIMIT) {
+        Ok(ran) => (probe.expect)(&ran.output.words),
+        Err(Error::Device { reason, .. }) => Err(reason),
+        Err(error) => Err(error.to_string()),
+    }
 }
 
 /// All that a verdict depends on.
