@@ -2,5 +2,9 @@
 
 #[path = "host/device/mod.rs"]
 mod device;
+#[path = "host/plan.rs"]
+mod plan;
+#[path = "host/run/mod.rs"]
+mod run;
 #[path = "host/scan.rs"]
 mod scan;

@@ -96,8 +96,13 @@ impl Connection {
         let invalid = pollster::block_on(validation.pop());
         let exhausted = pollster::block_on(memory.pop());
         let broken = pollster::block_on(internal.pop());
+        let error = exhausted.or(invalid).or(broken);
+        if error.is_some() {
+            // Objects of a lost device are invalid, and the loss itself is told only to a poll: it goes first.
+            catch_unwind(AssertUnwindSafe(|| self.device.poll(PollType::Poll))).ok();
+        }
         self.check()?;
-        match exhausted.or(invalid).or(broken) {
+        match error {
             Some(error) => Err(typed(error, stage, asked_bytes, limit_bytes)),
             None => result,
         }

@@ -4,4 +4,4 @@ mod faults;
 mod integers;
 mod listing;
 mod programs;
-mod support;
+pub(crate) mod support;

@@ -22,7 +22,7 @@ pub(crate) fn open(config: &DeviceConfig) -> Option<Arc<Device>> {
 }
 
 /// Tells the test run's count of skips, unless a GPU was promised.
-fn skip(reason: &str) {
+pub(crate) fn skip(reason: &str) {
     let promised = std::env::var("PILASTER_TEST_GPU").is_ok_and(|value| value == "required");
     assert!(!promised, "{reason}");
     eprintln!("SKIPPED: {reason}");
