@@ -7,6 +7,7 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use pilaster_kernels::{Error, Result};
 
+use crate::device::{Device, DeviceConfig};
 use crate::place::Report;
 use crate::plan::Plan;
 use crate::run::{self, Engine, Execution};
@@ -47,12 +48,13 @@ impl FromStr for BackendChoice {
 }
 
 /// Settings of a session.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone)]
 pub struct SessionConfig {
     /// Which backend runs what.
     pub backend: BackendChoice,
-    /// Fail where an operator would be left to the CPU for want of a kernel or an adapter, or would fall back to it.
-    /// What `backend` or the cost model leaves to the CPU is no failure.
+    /// Fail instead of falling back: where a pipeline that was placed on the GPU cannot end there, and, with
+    /// [`BackendChoice::Gpu`], where an operator has no kernel or there is no adapter. What [`BackendChoice::Auto`] or
+    /// [`BackendChoice::Cpu`] leaves to the CPU is no failure, nor is an operator that computes nothing.
     pub strict: bool,
     /// Threads of the session's pool; 0 for one per core.
     pub threads: usize,
@@ -60,8 +62,10 @@ pub struct SessionConfig {
     pub host_memory_limit_bytes: u64,
     /// Device bytes that all queries of the session may reserve together.
     pub device_memory_limit_bytes: u64,
-    /// Adapter by a part of its name; the best one where absent.
+    /// Adapter by a part of its name; where absent, as `device` says.
     pub adapter: Option<String>,
+    /// How a device is opened: profile, shader checks, time limit. Its memory limit is `device_memory_limit_bytes`.
+    pub device: DeviceConfig,
     /// Rows of a batch on the CPU: its columns should fit the L2 cache.
     pub cpu_batch_rows: usize,
     /// Rows of a batch on the device: batches of a pipeline are coalesced to this.
@@ -77,6 +81,7 @@ impl Default for SessionConfig {
             host_memory_limit_bytes: 8 << 30,
             device_memory_limit_bytes: 2 << 30,
             adapter: None,
+            device: DeviceConfig::default(),
             cpu_batch_rows: 16 * 1024,
             device_batch_rows: 1 << 20,
         }
@@ -161,6 +166,14 @@ impl Session {
     /// [`Error::Unsupported`] and device errors in a strict session.
     pub fn explain(&self, plan: &Plan) -> Result<Report> {
         run::explain(&self.0, plan)
+    }
+
+    /// The session's device, opened now if it was not. For diagnostics; queries open it by themselves.
+    ///
+    /// # Errors
+    /// Why there is none.
+    pub fn device(&self) -> Result<Arc<Device>> {
+        self.0.device.get()
     }
 
     /// Host bytes that running queries have reserved.

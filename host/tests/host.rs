@@ -1,4 +1,5 @@
 //! Integration tests of the host crate, in one binary: linking is the slow part.
+#![allow(clippy::unwrap_used, clippy::panic, reason = "tests: helpers fail the test that calls them")]
 
 #[path = "host/device/mod.rs"]
 mod device;

@@ -56,6 +56,13 @@ pub fn adapters() -> Vec<AdapterReport> {
     found.iter().enumerate().map(judge).collect()
 }
 
+/// Whether one of the adapters that the settings allow is more than software. Opens none.
+#[must_use]
+pub fn has_hardware(config: &DeviceConfig) -> bool {
+    let candidates = adapter::select(adapter::enumerate(config.shader_mode), &config.adapter);
+    candidates.is_ok_and(|found| found.iter().any(|found| !found.is_software()))
+}
+
 /// An open GPU. Programs of several threads may run on it at once; the device works them off in order of submission.
 pub struct Device {
     engine: Arc<Engine>,

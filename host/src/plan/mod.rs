@@ -26,6 +26,7 @@ mod memory_source;
 #[cfg(test)]
 mod tests;
 
+pub use bind::Bind;
 pub(crate) use check::same_columns;
 pub use memory_source::MemorySource;
 

@@ -28,11 +28,12 @@ impl Chunk {
 
     /// Bytes that the rows take, buffers that several slices share counted by their slice.
     pub(crate) fn bytes(&self) -> u64 {
-        let column = |column: &ArrayRef| {
-            let data = column.to_data();
-            data.get_slice_memory_size().unwrap_or_else(|_| column.get_array_memory_size()) as u64
-        };
-        self.columns.iter().map(column).sum()
+        self.columns.iter().map(column_bytes).sum()
+    }
+
+    /// As [`Chunk::bytes`], of some columns.
+    pub(crate) fn bytes_of(&self, columns: &[usize]) -> u64 {
+        columns.iter().filter_map(|&column| self.columns.get(column)).map(column_bytes).sum()
     }
 
     /// All rows of `chunks` in one, of logical types `schema`.
@@ -79,4 +80,9 @@ impl Chunk {
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
         Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
     }
+}
+
+fn column_bytes(column: &ArrayRef) -> u64 {
+    let bytes = column.to_data().get_slice_memory_size();
+    bytes.unwrap_or_else(|_| column.get_array_memory_size()) as u64
 }

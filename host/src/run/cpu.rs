@@ -27,7 +27,7 @@ pub(crate) fn readings(pipeline: &Pipeline) -> Result<Vec<Arc<Reading>>> {
     pipeline.branches.iter().map(reading).collect()
 }
 
-/// Runs `tasks`, and gives the rows that come out to `receiver`. Rows out are returned.
+/// Runs `tasks`, and gives the rows that come out to `receiver`.
 pub(crate) fn run(
     query: &Query,
     pipeline: &Pipeline,
@@ -46,7 +46,7 @@ pub(crate) fn run(
             let wanted = fetch.map(|fetch| fetch.saturating_add(*skip));
             let schema = Arc::clone(&pipeline.schema);
             let sink = SortSink::new(
-                steps(pipeline),
+                steps(pipeline)?,
                 keys.clone(),
                 wanted,
                 schema,
@@ -59,12 +59,12 @@ pub(crate) fn run(
         }
         Sink::Limit { fetch: Some(0), .. } => Ok(()),
         Sink::Limit { skip, fetch } => {
-            let sink = LimitSink::new(steps(pipeline), *skip, *fetch, tasks.len(), query.reservation()?);
+            let sink = LimitSink::new(steps(pipeline)?, *skip, *fetch, tasks.len(), query.reservation()?);
             workers::run(query, readings, tasks, &sink)?;
             sink.finish().into_iter().try_for_each(|rows| receiver.give(rows))
         }
         Sink::Collect => {
-            let sink = CollectSink { steps: steps(pipeline), receiver };
+            let sink = CollectSink { steps: steps(pipeline)?, receiver };
             workers::run(query, readings, tasks, &sink).map(|_| ())
         }
     }
@@ -88,7 +88,13 @@ pub(crate) fn finish(table: pilaster_kernels::aggregate::cpu::CpuAggregate) -> R
 }
 
 /// Sorts all rows of a pipeline.
-fn sort(query: &Query, rows: Chunk, keys: &[SortKey], skip: usize, fetch: Option<usize>) -> Result<Chunk> {
+pub(crate) fn sort(
+    query: &Query,
+    rows: Chunk,
+    keys: &[SortKey],
+    skip: usize,
+    fetch: Option<usize>,
+) -> Result<Chunk> {
     // Indices, key words, and the copy that leaves.
     let copies = rows.rows as u64 * 24 + rows.bytes();
     let _held = query.host.reserve(copies)?;
@@ -101,6 +107,7 @@ pub(crate) fn give(query: &Query, receiver: &Receiver<'_>, rows: Chunk) -> Resul
     rows.slices(query.cpu_batch_rows()).try_for_each(|slice| receiver.give(slice))
 }
 
-fn steps(pipeline: &Pipeline) -> Vec<FilterProject> {
-    pipeline.branches.iter().map(FilterProject::new).collect()
+/// Filter and project of each branch.
+pub(crate) fn steps(pipeline: &Pipeline) -> Result<Vec<FilterProject>> {
+    pipeline.branches.iter().map(FilterProject::new).collect::<Result<_>>()
 }

@@ -1,7 +1,7 @@
 //! A query from its plan to its last batch: pipelines, leaves first, each on the backend that it was placed on.
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use pilaster_kernels::{Backend, Error, Result};
@@ -9,14 +9,15 @@ use pilaster_kernels::{Backend, Error, Result};
 use super::cpu;
 use super::engine::Engine;
 use super::execution::Execution;
+use super::gpu::{self, Lane, Tally};
 use super::lower::{Lowered, lower};
 use super::output::Output;
 use super::pipeline::{Pipeline, Sink};
 use super::query::Query;
 use super::sink::Receiver;
-use super::task::{Materialised, tasks};
+use super::task::{Materialised, Task, tasks};
 use super::workers::caught;
-use crate::place::{Outcome, PipelineReport, Report};
+use crate::place::{Outcome, PipelineReport, Placement, Report, Size, Target, decide};
 use crate::plan::Plan;
 
 /// Batches that a query runs ahead of its consumer, per thread.
@@ -92,27 +93,49 @@ impl Drive<'_> {
             let mut report = self.report.lock();
             tasks(&pipeline.branches, results, sequential, rows, &mut report.operators)?
         };
-        let outcome = Outcome::Left("cpu".into());
-        let tally = PipelineReport::new(number, Backend::Cpu);
-        let ran = cpu::run(query, pipeline, &readings, &tasks, receiver);
-        drop(held);
-        let read: Vec<u64> = readings.iter().map(|reading| reading.rows_read()).collect();
-        let tally = PipelineReport {
-            rows_in: read.iter().sum(),
-            rows_out: receiver.rows(),
-            wall: started.elapsed(),
-            ..tally
+        let known = tasks.iter().map(Task::rows).sum::<Option<u64>>();
+        let size = Size::of(pipeline, |_| None).with_rows(known);
+        let placement = decide(&query.engine, pipeline, size)?;
+        let (ran, tally) = match &placement.target {
+            Target::Cpu(_) => (cpu::run(query, pipeline, &readings, &tasks, receiver), Tally::default()),
+            Target::Gpu(device) => {
+                self.report.lock().adapter = Some(device.name().to_owned());
+                let lane = Lane { query, device, tally: Mutex::default() };
+                let ran = gpu::run(&lane, pipeline, &readings, &tasks, receiver);
+                (ran, lane.tally.into_inner())
+            }
         };
-        self.account(pipeline, tally, &outcome, &read);
+        drop(held);
+        let wall = started.elapsed();
+        let read: Vec<u64> = readings.iter().map(|reading| reading.rows_read()).collect();
+        if let (Some(estimate), Ok(()), None) = (&placement.estimate, &ran, &tally.fell_back) {
+            query.engine.model.learn(placement.backend(), estimate, wall);
+        }
+        self.account(number, pipeline, &placement, tally, &read, receiver.rows(), wall);
         ran
     }
 
     /// Writes into the report what a pipeline did.
-    fn account(&self, pipeline: &Pipeline, tally: PipelineReport, outcome: &Outcome, read: &[u64]) {
+    #[expect(clippy::too_many_arguments, reason = "the figures of one pipeline, used once")]
+    fn account(
+        &self,
+        number: usize,
+        pipeline: &Pipeline,
+        placement: &Placement,
+        tally: Tally,
+        read: &[u64],
+        rows_out: u64,
+        wall: Duration,
+    ) {
+        let (backend, outcome) = match &tally.fell_back {
+            Some(error) => (Backend::Cpu, Outcome::FellBack(error.to_string())),
+            None => (placement.backend(), placement.outcome()),
+        };
         let mut report = self.report.lock();
+        report.peak_device_bytes = report.peak_device_bytes.max(tally.peak_device_bytes);
         for operator in pipeline.all_operators() {
             let operator = &mut report.operators[operator];
-            operator.backend = tally.backend;
+            operator.backend = backend;
             operator.outcome = outcome.clone();
         }
         for (branch, rows) in pipeline.branches.iter().zip(read) {
@@ -125,15 +148,39 @@ impl Drive<'_> {
             _ => None,
         });
         if let Some(top) = top {
-            report.operators[*top].rows_out = Some(tally.rows_out);
+            let top = &mut report.operators[*top];
+            top.rows_out = Some(rows_out);
+            top.details.extend(tally.details);
         }
-        report.pipelines.push(tally);
+        report.pipelines.push(PipelineReport {
+            pipeline: number,
+            backend,
+            rows_in: read.iter().sum(),
+            rows_out,
+            bytes_up: tally.bytes_up,
+            bytes_down: tally.bytes_down,
+            submissions: tally.submissions,
+            read_backs: tally.read_backs,
+            wall,
+            stages: tally.stages,
+        });
     }
 }
 
 /// The pipelines of a plan as they would be placed.
-pub(crate) fn explain(engine: &Arc<Engine>, plan: &Plan) -> Result<Report> {
-    let lowered = lower(plan)?;
-    let _ = engine;
-    Ok(Report { operators: lowered.operators, ..Report::default() })
+pub(crate) fn explain(engine: &Engine, plan: &Plan) -> Result<Report> {
+    let Lowered { pipelines, mut operators, .. } = lower(plan)?;
+    let mut report = Report::default();
+    for pipeline in &pipelines {
+        let placement = decide(engine, pipeline, Size::of(pipeline, |_| None))?;
+        for operator in pipeline.all_operators() {
+            operators[operator].backend = placement.backend();
+            operators[operator].outcome = placement.outcome();
+        }
+        if let Target::Gpu(device) = &placement.target {
+            report.adapter = Some(device.name().to_owned());
+        }
+    }
+    report.operators = operators;
+    Ok(report)
 }

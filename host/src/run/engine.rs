@@ -5,7 +5,9 @@ use std::sync::Arc;
 use pilaster_kernels::{Backend, Error, Result};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
+use super::device_slot::DeviceSlot;
 use crate::memory::Budget;
+use crate::place::CostModel;
 use crate::session::SessionConfig;
 
 /// Stack of a pool thread: expressions and plans of the allowed depth are walked recursively.
@@ -17,6 +19,8 @@ pub(crate) struct Engine {
     pub(crate) pool: ThreadPool,
     pub(crate) threads: usize,
     pub(crate) host: Arc<Budget>,
+    pub(crate) device: DeviceSlot,
+    pub(crate) model: CostModel,
 }
 
 impl Engine {
@@ -30,6 +34,7 @@ impl Engine {
             .build()
             .map_err(|error| Error::Io { path: "thread pool".into(), reason: error.to_string() })?;
         let host = Arc::new(Budget::new(Backend::Cpu, config.host_memory_limit_bytes));
-        Ok(Engine { config, pool, threads, host })
+        let device = DeviceSlot::new(&config);
+        Ok(Engine { config, pool, threads, host, device, model: CostModel::new(threads) })
     }
 }

@@ -1,38 +1,67 @@
 //! Filter and project on the CPU: the columns of a branch for the rows that its predicate keeps.
 
-use pilaster_kernels::Result;
+use arrow::array::ArrayRef;
+use arrow::datatypes::DataType;
 use pilaster_kernels::expr::Expr;
-use pilaster_kernels::filter::Selection;
+use pilaster_kernels::expr::cpu::{Evaluator, Predicate};
+use pilaster_kernels::filter::{Selection, compact};
+use pilaster_kernels::{Error, Result};
 
 use super::chunk::Chunk;
-use super::evaluate;
 use super::pipeline::Branch;
 use super::task::Filtered;
 
-/// A branch's predicate and columns, ready to be applied to chunks of its source.
+/// A branch's predicate and columns, made ready once and applied to chunks of its source.
 #[derive(Debug)]
 pub(crate) struct FilterProject {
-    predicate: Option<Expr>,
-    columns: Vec<Expr>,
+    predicate: Option<Predicate>,
+    columns: Vec<Column>,
+    computed: Evaluator,
+}
+
+#[derive(Debug)]
+enum Column {
+    /// The source's column as it is, in whatever physical type it came.
+    Plain(usize),
+    /// The next of the computed ones.
+    Computed(DataType),
 }
 
 impl FilterProject {
-    pub(crate) fn new(branch: &Branch) -> Self {
-        FilterProject { predicate: branch.predicate.clone(), columns: branch.columns.clone() }
+    /// # Errors
+    /// Where an expression nests too deep.
+    pub(crate) fn new(branch: &Branch) -> Result<Self> {
+        let column = |expr: &Expr| match expr {
+            Expr::Column { index, .. } => Column::Plain(*index),
+            other => Column::Computed(other.data_type()),
+        };
+        let computed = branch.columns.iter().filter(|expr| !matches!(expr, Expr::Column { .. }));
+        Ok(FilterProject {
+            predicate: branch.predicate.as_ref().map(Predicate::new).transpose()?,
+            columns: branch.columns.iter().map(column).collect(),
+            computed: Evaluator::new(computed)?,
+        })
     }
 
-    /// The branch's columns for the kept rows of `chunk`. Columns are evaluated on kept rows only.
+    /// The branch's columns for the kept rows of `chunk`. Columns are computed on kept rows only.
     ///
     /// # Errors
     /// Those of the expressions.
     pub(crate) fn apply(&self, chunk: Chunk, filtered: Filtered) -> Result<Chunk> {
+        let Chunk { columns, rows } = chunk;
         let selection = match &self.predicate {
-            Some(predicate) if filtered == Filtered::No => evaluate::select(predicate, &chunk)?,
-            _ => Selection::all(chunk.rows),
+            Some(predicate) if filtered == Filtered::No => predicate.select(&columns, rows, None)?,
+            _ => Selection::all(rows),
         };
-        let rows = selection.count();
-        // Plain columns are compacted as they are; the rest is evaluated on the kept rows.
-        let columns = evaluate::values(&self.columns, &chunk, &selection)?;
-        Ok(Chunk { columns, rows })
+        let kept = selection.count();
+        let mut computed = self.computed.evaluate(&columns, rows, Some(&selection))?.into_iter();
+        let missing = || Error::invalid("a chunk without a column that its plan reads");
+        let column = |column: &Column| -> Result<ArrayRef> {
+            match column {
+                Column::Plain(index) => compact(columns.get(*index).ok_or_else(missing)?, &selection),
+                Column::Computed(data_type) => computed.next().ok_or_else(missing)?.into_array(data_type),
+            }
+        };
+        Ok(Chunk { columns: self.columns.iter().map(column).collect::<Result<_>>()?, rows: kept })
     }
 }

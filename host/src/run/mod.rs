@@ -8,11 +8,12 @@
 mod cancel;
 mod chunk;
 mod cpu;
+mod device_slot;
 mod drive;
 mod engine;
-mod evaluate;
 mod execution;
 mod filter_project;
+mod gpu;
 mod lower;
 mod output;
 mod pipeline;
@@ -26,3 +27,4 @@ pub use execution::Execution;
 
 pub(crate) use drive::{explain, start};
 pub(crate) use engine::Engine;
+pub(crate) use pipeline::{Branch, Pipeline, Sink, Source};

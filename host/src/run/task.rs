@@ -65,12 +65,6 @@ pub(crate) struct Materialised {
     pub(crate) reservation: Option<Reservation>,
 }
 
-impl Materialised {
-    pub(crate) fn rows(&self) -> u64 {
-        self.chunks.iter().map(|chunk| chunk.rows as u64).sum()
-    }
-}
-
 /// How a branch is read: which columns, and whether the scan filters.
 #[derive(Debug)]
 pub(crate) struct Reading {

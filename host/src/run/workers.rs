@@ -37,6 +37,10 @@ pub(crate) trait Sinking: Sync {
     /// True where the sink takes chunks that the scan has filtered already.
     const FILTERED: bool = true;
 
+    /// Rows of a chunk, at most.
+    fn batch_rows(&self, query: &Query) -> usize {
+        query.cpu_batch_rows()
+    }
     fn local(&self) -> Result<Self::Local>;
     /// Takes a chunk, on the pool.
     fn consume(&self, local: &mut Self::Local, task: &Task, chunk: Chunk, filtered: Filtered)
@@ -138,7 +142,7 @@ impl<S: Sinking> Shared<'_, S> {
 
     fn open(&self, task: &Task) -> Result<(Chunks, Filtered)> {
         let reading = &self.readings[task.branch];
-        reading.open(task, self.query.cpu_batch_rows(), S::FILTERED, self.query.host_reserve())
+        reading.open(task, self.sink.batch_rows(self.query), S::FILTERED, self.query.host_reserve())
     }
 
     fn task_in_one_job(&self, task: &Task, local: &mut S::Local) -> Result<Flow> {

@@ -24,6 +24,8 @@ pub mod cpu;
 pub mod like;
 pub mod range;
 mod scalar;
+#[cfg(test)]
+mod tests;
 mod types;
 mod walk;
 pub mod wgsl;

@@ -5,7 +5,7 @@ mod collect;
 mod limit;
 mod sort;
 
-pub(crate) use aggregate::AggregateSink;
+pub(crate) use aggregate::{AggregateSink, Tables};
 pub(crate) use collect::{CollectSink, Receiver};
 pub(crate) use limit::LimitSink;
 pub(crate) use sort::{SortSink, sorted};

@@ -399,18 +399,16 @@ impl Side {
         })
     }
 
-    /// `f` of each value; `range` holds the results.
+    /// `f` of each value; `range` holds the results. Plain loops: what comes here divides, which does not vectorise.
     pub(crate) fn map(&self, range: Range, f: impl Fn(i128) -> i128) -> Side {
         let lanes = match (&self.lanes, range.bits()) {
             (Lanes::Constant(value), _) => Lanes::Constant(f(*value)),
-            (Lanes::I32(values), 32) => Lanes::I32(lanes::map(values, |v: i32| f(v.into()) as i32).into()),
-            (Lanes::I32(values), _) => Lanes::I128(lanes::map(values, |v: i32| f(v.into())).into()),
-            (Lanes::I64(values), 32 | 64) => {
-                Lanes::I64(lanes::map(values, |v: i64| f(v.into()) as i64).into())
-            }
-            (Lanes::I64(values), _) => Lanes::I128(lanes::map(values, |v: i64| f(v.into())).into()),
-            (Lanes::I128(values), 32 | 64) => Lanes::I64(lanes::map(values, |v: i128| f(v) as i64).into()),
-            (Lanes::I128(values), _) => Lanes::I128(lanes::map(values, f).into()),
+            (Lanes::I32(values), 32) => Lanes::I32(values.iter().map(|&v| f(v.into()) as i32).collect()),
+            (Lanes::I32(values), _) => Lanes::I128(values.iter().map(|&v| f(v.into())).collect()),
+            (Lanes::I64(values), 32 | 64) => Lanes::I64(values.iter().map(|&v| f(v.into()) as i64).collect()),
+            (Lanes::I64(values), _) => Lanes::I128(values.iter().map(|&v| f(v.into())).collect()),
+            (Lanes::I128(values), 32 | 64) => Lanes::I64(values.iter().map(|&v| f(v) as i64).collect()),
+            (Lanes::I128(values), _) => Lanes::I128(values.iter().map(|&v| f(v)).collect()),
         };
         Side { lanes, range }
     }

@@ -254,7 +254,7 @@ fn decimal_of(value: f64, scale: i32) -> Option<i128> {
     if mantissa == 0 || exponent < -230 {
         return Some(0);
     }
-    if exponent > 127 {
+    if exponent > 250 {
         return None;
     }
     let power = i256::from_i128(power_of_ten(scale.unsigned_abs())?);

@@ -252,7 +252,7 @@ fn native_lanes<T: Integer + ArrowNativeType, N: Integer + ArrowNativeType>(
         // The same machine type: no copy.
         return ScalarBuffer::new(values.inner().clone(), 0, values.len());
     }
-    lanes::map(values, |v: T| N::truncate(v.widen())).into()
+    values.iter().map(|v| N::truncate(v.widen())).collect()
 }
 
 fn load_integers(array: &ArrayRef, rows: Option<&ScalarBuffer<u32>>, nulls: Option<&NullBuffer>) -> Values {
@@ -281,7 +281,7 @@ fn load_lanes<T: Integer + ArrowNativeType>(
     } else if id == TypeId::of::<i64>() {
         Values::I64(ScalarBuffer::new(inner(), 0, len))
     } else if id == TypeId::of::<u32>() {
-        Values::I64(lanes::map(&values, |v: T| v.widen() as i64).into())
+        Values::I64(values.iter().map(|v| v.widen() as i64).collect())
     } else if id == TypeId::of::<i128>() {
         narrow(&ScalarBuffer::new(inner(), 0, len), nulls)
     } else if id == TypeId::of::<u64>() {
@@ -290,9 +290,9 @@ fn load_lanes<T: Integer + ArrowNativeType>(
         if lanes::min_max_valid(&signed, nulls).is_none_or(|(min, _)| min >= 0) {
             return Values::I64(signed);
         }
-        Values::I128(lanes::map(&values, |v: T| v.widen()).into())
+        Values::I128(values.iter().map(|v| v.widen()).collect())
     } else {
-        Values::I32(lanes::map(&values, |v: T| v.widen() as i32).into())
+        Values::I32(values.iter().map(|v| v.widen() as i32).collect())
     }
 }
 

@@ -65,6 +65,9 @@ fn floats() {
         strict(decimals(&[Some(1), Some(-25), Some(123_456_789_012_345_678_901)], 30, 1), &DataType::Float64)
             .unwrap();
     assert_arrays!(exact, floats(&[0.1, -2.5, 12_345_678_901_234_567_890.1]));
+    // The float nearest 10^40 is 10000000000000000303786028427003666890752.
+    let coarse = strict(floats(&[1e40]), &DataType::Decimal128(38, -10)).unwrap();
+    assert_arrays!(coarse, decimals(&[Some(1_000_000_000_000_000_030_378_602_842_700)], 38, -10));
     let single = strict(array(Int64Array::from(vec![16_777_217])), &DataType::Float32).unwrap();
     assert_eq!(single.as_ref(), &Float32Array::from(vec![16_777_216.0]));
 }
