@@ -152,8 +152,8 @@ fn decimal_sums_pass_through_every_tier() {
         [batch(vec![7, 8]), batch(vec![most, most, most, most]), batch(vec![-most, -most, -most, 1])];
     let result = run(&spec(&[], both.clone()), &batches[..2]);
     assert!(matches!(result, Err(Error::ArithmeticOverflow { .. })));
-    let result = run(&spec(&[], both), &[&batches[..], &[batch(vec![-15])]].concat());
-    assert!(matches!(result, Err(Error::ArithmeticOverflow { .. })) == (most + 1 >= 10i128.pow(38)));
+    let result = run(&spec(&[], both), &[&batches[..], &[batch(vec![-16])]].concat()).unwrap();
+    assert_eq!(one::<Decimal128Type>(&result, 0), Some(most), "the last value brings it back");
     let fewer = vec![
         aggregate(Sum, 0, kind.clone(), DataType::Decimal256(40, 0)),
         aggregate(Avg, 0, kind.clone(), kind.clone()),
@@ -480,7 +480,7 @@ fn memory_is_asked_for_and_given_back() {
     for (limit, fits) in [(100_000, false), (1 << 20, false), (1 << 24, true)] {
         let memory = Arc::new(Limited { limit, held: 0.into() });
         let mut one = CpuAggregate::new(spec(&[DataType::Utf8], all()), memory.clone()).unwrap();
-        let done = (0..3).try_for_each(|_| one.consume(&[strings.clone()], 20_000));
+        let done = (0..3).try_for_each(|_| one.consume(std::slice::from_ref(&strings), 20_000));
         assert_eq!(done.is_ok(), fits, "{limit}: {done:?}");
         assert!(fits || matches!(done, Err(Error::OutOfMemory { .. })));
         assert_eq!(one.size_bytes() as u64, memory.held.load(std::sync::atomic::Ordering::SeqCst));
