@@ -21,6 +21,9 @@ pub(super) const FLOAT32: Accumulator = Accumulator { limbs: 10, lowest_exponent
 /// Float64: values reach from bit 0 (2^-1074) to bit 2097.
 pub(super) const FLOAT64: Accumulator = Accumulator { limbs: 67, lowest_exponent: -1074 };
 
+// From bit 0 to the highest bit of the largest value, and 40 bits for rows.
+const _: () = assert!(FLOAT32.limbs * 32 >= 277 + 40 && FLOAT64.limbs * 32 >= 2098 + 40);
+
 /// Flags of `aggregate/float.wgsl`.
 pub(super) const FLAG_NAN: u32 = 1;
 /// Likewise.

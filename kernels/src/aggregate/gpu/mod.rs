@@ -21,9 +21,9 @@
 //! ```
 //! - Sums of integers and decimals are numbers of as many words as range times rows needs, one included; the carry of a
 //!   word is told by what `atomicAdd` returned, so it is exact in any order. Measured ranges make most of them 2 words.
-//! - Sums of floats are fixed-point numbers over the whole exponent range ([`float`]): exact, in integer atomics.
-//! - Extremes are order-preserving words, one pass per word ([`state`]); strings compare by rank in their dictionary.
-//! - Which mode runs is decided in [`mode`]. The table needs no forward progress: a thread never waits for another, since
+//! - Sums of floats are fixed-point numbers over the whole exponent range (`float.rs`): exact, in integer atomics.
+//! - Extremes are order-preserving words, one pass per word (`state.rs`); strings compare by rank in their dictionary.
+//! - Which mode runs is decided in `mode.rs`. The table needs no forward progress: a thread never waits for another, since
 //!   slots hold row numbers and keys were written by an earlier dispatch.
 //!
 //! Bytes per row: the packed columns once per pass, plus, with a table, `4 * (key words * 3 + 5)` for keys, slots and probe,
