@@ -1,0 +1,194 @@
+//! The command line.
+
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use pilaster::BackendChoice;
+
+/// GPU-accelerated columnar execution over Arrow and Parquet.
+#[derive(Debug, Parser)]
+#[command(version, about, propagate_version = true, after_help = EXAMPLES)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+const EXAMPLES: &str = "\
+Examples:
+  pilaster devices
+  pilaster gen tpch --scale 1 --out data/tpch
+  pilaster sql -t lineitem=data/tpch/lineitem 'SELECT count(*) FROM lineitem'
+  pilaster bench tpch --scale 1 --queries 1,6 --backend cpu,gpu --against datafusion";
+
+/// The subcommands.
+#[derive(Debug, Subcommand)]
+pub enum Command {
+    /// List adapters: tier, limits, software or real, and whether the self-test trusts them.
+    Devices(DevicesArgs),
+    /// Generate benchmark data as Parquet.
+    Gen(GenArgs),
+    /// Run SQL over Parquet files, or start a prompt.
+    #[command(after_help = SQL_EXAMPLES)]
+    Sql(SqlArgs),
+    /// Run a benchmark on data that it generates itself; every answer is checked.
+    #[command(after_help = BENCH_EXAMPLES)]
+    Bench(BenchArgs),
+}
+
+const SQL_EXAMPLES: &str = "\
+Examples:
+  pilaster sql -t t=file.parquet 'SELECT a, sum(b) FROM t GROUP BY a' --format csv
+  pilaster sql -t t=folder --backend gpu --strict --analyze 'SELECT count(*) FROM t WHERE a > 1'
+  pilaster sql -t t=folder            # a prompt with history";
+
+const BENCH_EXAMPLES: &str = "\
+Examples:
+  pilaster bench tpch
+  pilaster bench tpch --scale 1 --queries 1,6 --backend cpu,gpu --against datafusion --threads 2
+  pilaster bench tpch --scale 10 --data /data/tpch --reps 9 --json results.jsonl";
+
+/// `pilaster devices`
+#[derive(Debug, Args)]
+pub struct DevicesArgs {
+    /// One JSON array instead of a table.
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// `pilaster gen`
+#[derive(Debug, Args)]
+pub struct GenArgs {
+    /// The suite.
+    pub suite: Suite,
+    /// Scale factor; 1 is about 1 GB of raw data.
+    #[arg(long, default_value = "0.1", value_parser = positive)]
+    pub scale: f64,
+    /// Folder to write; one folder per table is made in it.
+    #[arg(long)]
+    pub out: PathBuf,
+}
+
+/// Suites of data and queries.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// TPC-H, from the tpchgen crates.
+    Tpch,
+}
+
+/// `pilaster sql`
+#[derive(Debug, Args)]
+pub struct SqlArgs {
+    /// A table: a Parquet file, or a folder of them.
+    #[arg(short, long = "table", value_name = "NAME=FILE_OR_FOLDER")]
+    pub tables: Vec<TableArg>,
+    /// Where pipelines run.
+    #[arg(long, default_value = "auto", value_name = "auto|cpu|gpu")]
+    pub backend: BackendChoice,
+    /// Fail instead of falling back to the CPU or leaving an operator to DataFusion.
+    #[arg(long)]
+    pub strict: bool,
+    /// Show the plan and where each operator is to run, without running it.
+    #[arg(long, conflicts_with = "analyze")]
+    pub explain: bool,
+    /// Run the query, drop its rows, and show what ran where, with bytes and times.
+    #[arg(long)]
+    pub analyze: bool,
+    /// How rows are printed.
+    #[arg(long, default_value = "table")]
+    pub format: Format,
+    /// Threads of the CPU path; 0 for one per core.
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Budget of host memory in MiB.
+    #[arg(long, value_name = "MIB")]
+    pub memory_limit: Option<u64>,
+    /// The statement; without it, a prompt is started.
+    pub sql: Option<String>,
+}
+
+/// How rows are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Format {
+    /// A drawn table.
+    Table,
+    /// Comma-separated, with a header.
+    Csv,
+    /// One JSON object per line.
+    Json,
+}
+
+/// `NAME=PATH`
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct TableArg {
+    /// Name in SQL.
+    pub name: String,
+    /// File or folder.
+    pub path: PathBuf,
+}
+
+impl FromStr for TableArg {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text.split_once('=') {
+            Some((name, path)) if !name.is_empty() && !path.is_empty() => {
+                Ok(TableArg { name: name.to_string(), path: PathBuf::from(path) })
+            }
+            _ => Err(format!("{text:?} is not NAME=FILE_OR_FOLDER")),
+        }
+    }
+}
+
+/// `pilaster bench`
+#[derive(Debug, Args)]
+pub struct BenchArgs {
+    /// The suite.
+    pub suite: Suite,
+    /// Scale factor.
+    #[arg(long, default_value = "0.1", value_parser = positive)]
+    pub scale: f64,
+    /// Queries by number; 1 and 6 where absent.
+    #[arg(long, value_delimiter = ',', default_values_t = [1, 6])]
+    pub queries: Vec<usize>,
+    /// Backends to time; cpu, and gpu where an adapter is trusted, where absent.
+    #[arg(long, value_delimiter = ',', value_name = "auto|cpu|gpu")]
+    pub backend: Vec<BackendChoice>,
+    /// Engine to compare with, in the same process. Its answers are the check as well.
+    #[arg(long, default_value = "datafusion")]
+    pub against: Against,
+    /// Threads of every engine; 0 for one per core.
+    #[arg(long, default_value_t = 0)]
+    pub threads: usize,
+    /// Timed runs per query and engine, after one warm-up run.
+    #[arg(long, default_value_t = 5, value_parser = at_least_one)]
+    pub reps: usize,
+    /// Folder of the data; made there if it is not. The default is in the user's cache folder.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Append one JSON object per line and result to this file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// Engines to compare with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Against {
+    /// Stock DataFusion.
+    Datafusion,
+}
+
+fn positive(text: &str) -> Result<f64, String> {
+    match text.parse::<f64>() {
+        Ok(scale) if scale.is_finite() && scale > 0.0 => Ok(scale),
+        _ => Err("a positive number is needed".to_string()),
+    }
+}
+
+fn at_least_one(text: &str) -> Result<usize, String> {
+    match text.parse::<usize>() {
+        Ok(count) if count > 0 => Ok(count),
+        _ => Err("a number from 1 on is needed".to_string()),
+    }
+}

@@ -1,0 +1,73 @@
+//! Results as JSON lines: one object per query and engine.
+
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::Path;
+use std::time::Duration;
+
+use serde::Serialize;
+
+use super::measure::{Measured, Verdict};
+use crate::Failure;
+use crate::args::BenchArgs;
+
+#[derive(Debug, Serialize)]
+struct Record<'a> {
+    suite: &'static str,
+    scale: f64,
+    query: usize,
+    engine: &'static str,
+    backend: &'a str,
+    threads: usize,
+    reps: usize,
+    median_s: Option<f64>,
+    min_s: Option<f64>,
+    cpu_s: Option<f64>,
+    peak_rss_bytes: Option<u64>,
+    rows: usize,
+    answer: &'static str,
+    taken: Option<usize>,
+    left: Option<usize>,
+    fell_back: Option<usize>,
+    adapter: Option<&'a str>,
+    version: &'static str,
+}
+
+/// Appends `results` to `file`.
+pub fn append(file: &Path, args: &BenchArgs, threads: usize, results: &[Measured]) -> Result<(), Failure> {
+    let opened = OpenOptions::new().create(true).append(true).open(file);
+    let mut out = opened.map_err(|error| format!("{}: {error}", file.display()))?;
+    for measured in results {
+        serde_json::to_writer(&mut out, &record(args, threads, measured))?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+fn record<'a>(args: &BenchArgs, threads: usize, measured: &'a Measured) -> Record<'a> {
+    let seconds = |time: Option<&Duration>| time.map(Duration::as_secs_f64);
+    Record {
+        suite: "tpch",
+        scale: args.scale,
+        query: measured.query,
+        engine: measured.engine,
+        backend: &measured.backend,
+        threads,
+        reps: args.reps,
+        median_s: seconds(measured.median().as_ref()),
+        min_s: seconds(measured.walls.first()),
+        cpu_s: seconds(measured.cpus.get(measured.cpus.len() / 2)),
+        peak_rss_bytes: measured.peak_rss_bytes,
+        rows: measured.rows,
+        answer: match measured.verdict {
+            Verdict::Ok => "ok",
+            Verdict::Wrong(_) => "wrong",
+            Verdict::Error(_) => "error",
+        },
+        taken: measured.placement.map(|placement| placement.taken),
+        left: measured.placement.map(|placement| placement.left),
+        fell_back: measured.placement.map(|placement| placement.fell_back),
+        adapter: measured.adapter.as_deref(),
+        version: env!("CARGO_PKG_VERSION"),
+    }
+}
