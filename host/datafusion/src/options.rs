@@ -24,9 +24,6 @@ extensions_options! {
 
         /// Budget of device memory in bytes; 0 for what the adapter has.
         pub device_memory_bytes: u64, default = 0
-
-        /// Adapter by a part of its name; empty for the best one.
-        pub adapter: String, default = String::new()
     }
 }
 
@@ -67,9 +64,6 @@ impl PilasterOptions {
         }
         if self.device_memory_bytes > 0 {
             config.device_memory_limit_bytes = self.device_memory_bytes;
-        }
-        if !self.adapter.is_empty() {
-            config.adapter = Some(self.adapter.clone());
         }
         Ok(config)
     }
