@@ -45,7 +45,7 @@ fn noise(row: usize, salt: u64) -> u64 {
 
 fn fact() -> RecordBatch {
     let rows = || 0..ROWS;
-    let nullable = |row: usize, salt| noise(row, salt + 100) % 10 != 0;
+    let nullable = |row: usize, salt: u64| noise(row, salt + 100) % 10 != 0;
     let id = Int64Array::from_iter_values(rows().map(|row| row as i64));
     let small = Int32Array::from_iter(rows().map(|row| nullable(row, 1).then(|| (noise(row, 1) % 7) as i32 - 3)));
     let big = Int64Array::from_iter(rows().map(|row| nullable(row, 2).then(|| noise(row, 2) as i64 >> 20)));
