@@ -104,6 +104,17 @@ pub fn check(actual: &[RecordBatch], expected: &Answer) -> Result<(), Mismatch> 
 }
 
 impl Answer {
+    /// Another engine's result as an answer; `sorted_by` as in [`tpch::Query`].
+    ///
+    /// # Errors
+    /// [`Mismatch`] for column types that answers do not have.
+    pub fn of(batches: &[RecordBatch], sorted_by: &[usize]) -> Result<Self, Mismatch> {
+        let schema = batches.first().map(RecordBatch::schema);
+        let columns =
+            schema.iter().flat_map(|schema| schema.fields().iter().map(|field| field.name().clone()));
+        Ok(Answer { columns: columns.collect(), rows: rows_of(batches)?, sorted_by: sorted_by.to_vec() })
+    }
+
     /// Number of rows.
     #[must_use]
     pub fn rows(&self) -> usize {

@@ -151,7 +151,7 @@ pub struct BenchArgs {
     pub scale: f64,
     /// Queries by number; 1 and 6 where absent.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 6])]
-    pub queries: Vec<usize>,
+    pub queries: Vec<u32>,
     /// Backends to time; cpu, and gpu where an adapter is trusted, where absent.
     #[arg(long, value_delimiter = ',', value_name = "auto|cpu|gpu")]
     pub backend: Vec<BackendChoice>,

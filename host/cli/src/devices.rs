@@ -1,7 +1,7 @@
 //! `pilaster devices`
 
 use comfy_table::{Table, presets};
-use pilaster::device::{AdapterReport, adapters};
+use pilaster::device::{AdapterReport, Verdict, adapters};
 
 use crate::Failure;
 use crate::args::DevicesArgs;
@@ -34,8 +34,17 @@ fn table(found: &[AdapterReport]) -> Table {
             adapter.tier_name.clone(),
             format!("{} MiB", adapter.max_buffer_bytes >> 20),
             if adapter.timestamps { "yes" } else { "no" }.to_string(),
-            adapter.litmus.to_string(),
+            self_test(&adapter.litmus),
         ]);
     }
     table
+}
+
+fn self_test(verdict: &Verdict) -> String {
+    match verdict {
+        Verdict::Passed => "passed".to_string(),
+        Verdict::Reduced { without, reason } => format!("passed without {}: {reason}", without.join(", ")),
+        Verdict::Failed { reason } => format!("REFUSED: {reason}"),
+        Verdict::NotRun => "not run".to_string(),
+    }
 }

@@ -40,7 +40,11 @@ impl SqlEngine {
     }
 
     /// DataFusion with Pilaster. `engine` may be shared between sessions; the session's settings start as `settings`.
-    pub fn pilaster(threads: usize, engine: Arc<Engine>, settings: &[(&str, String)]) -> Result<Self, Failure> {
+    pub fn pilaster(
+        threads: usize,
+        engine: Arc<Engine>,
+        settings: &[(&str, String)],
+    ) -> Result<Self, Failure> {
         let builder = SessionStateBuilder::new_with_default_features().with_config(config(threads));
         let mut state = builder.with_pilaster_engine(engine).build();
         for (key, value) in settings {
@@ -51,7 +55,8 @@ impl SqlEngine {
 
     /// Registers a Parquet file or a folder of them.
     pub async fn register(&self, name: &str, path: &Path) -> Result<(), Failure> {
-        let path = path.canonicalize().map_err(|error| format!("table {name}: {}: {error}", path.display()))?;
+        let path =
+            path.canonicalize().map_err(|error| format!("table {name}: {}: {error}", path.display()))?;
         let text = path.to_str().ok_or_else(|| format!("table {name}: a path that is not UTF-8"))?;
         let options = match path.extension().and_then(|extension| extension.to_str()) {
             Some(extension) if path.is_file() => ParquetReadOptions::default().file_extension(extension),

@@ -2,32 +2,33 @@
 
 use std::path::Path;
 
-use pilaster_bench_data::tpch;
+use pilaster_bench_data::tpch::{self, Dataset};
 
 use crate::args::{GenArgs, Suite};
 use crate::{Failure, progress};
 
 /// Generates a suite's data and says where it is.
 pub fn run(args: &GenArgs) -> Result<(), Failure> {
-    match args.suite {
+    let dataset = match args.suite {
         Suite::Tpch => tpch_data(args.scale, &args.out)?,
+    };
+    for table in &dataset.tables {
+        println!("{}\t{} rows\t{} bytes", table.path.display(), table.rows, table.bytes);
     }
-    println!("{}", args.out.display());
     Ok(())
 }
 
 /// TPC-H data at `scale` in `folder`, made unless it is there already.
-pub fn tpch_data(scale: f64, folder: &Path) -> Result<(), Failure> {
-    if tpch::is_complete(scale, folder) {
-        return Ok(());
-    }
-    eprintln!("generating TPC-H at scale {scale} in {}", folder.display());
+pub fn tpch_data(scale: f64, folder: &Path) -> Result<Dataset, Failure> {
     let bar = progress::bar("tpch", 0);
-    let options = tpch::Options::default();
-    tpch::generate(scale, folder, &options, &|progress| {
+    let dataset = tpch::generate(scale, folder, &tpch::Options::default(), &|progress| {
         bar.set_length(progress.total);
         bar.set_position(progress.done);
+        bar.set_message(progress.table);
     })?;
     bar.finish_and_clear();
-    Ok(())
+    if dataset.generated {
+        eprintln!("generated TPC-H at scale {scale} in {}", folder.display());
+    }
+    Ok(dataset)
 }

@@ -11,7 +11,8 @@ use crate::args::SqlArgs;
 use crate::engine::SqlEngine;
 use crate::sql;
 
-const HELP: &str = "statements end with a semicolon; SET pilaster.backend = 'gpu'; \\d lists tables, \\q leaves";
+const HELP: &str =
+    "statements end with a semicolon; SET pilaster.backend = 'gpu'; \\d lists tables, \\q leaves";
 
 /// Reads and runs statements until the end of input. An error of a statement ends the statement only.
 pub fn run(runtime: &Runtime, engine: &SqlEngine, args: &SqlArgs) -> Result<(), Failure> {

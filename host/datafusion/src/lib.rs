@@ -14,7 +14,8 @@
 //! # Where the semantics page gives way to DataFusion
 //! - Integer `+ - *`, negation and sums wrap on overflow, as DataFusion's do.
 //! - Decimal quotients and averages are truncated, not rounded half away from zero.
-//! - Casts between strings and other types are DataFusion's own, called batch by batch.
+//! - Casts between strings and other types, and those that lose digits of floats, decimals and timestamps, are DataFusion's
+//!   own, called batch by batch.
 //!
 //! # Where DataFusion's answer is not followed
 //! - A decimal result that does not fit its declared precision is an error; DataFusion hands on a value that its own type

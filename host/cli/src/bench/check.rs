@@ -1,27 +1,29 @@
-//! Is the answer right? Against stock DataFusion's in the same process, and against the suite's expected answer.
+//! Is the answer right? Against stock DataFusion's in the same process, and against the suite's stored answer.
 
 use arrow::array::RecordBatch;
-use pilaster_bench_data::answers;
+use pilaster_bench_data::answers::{self, Answer};
+use pilaster_bench_data::tpch::Query;
 
 use super::measure::Verdict;
 
-/// The expected answer of a query, where the suite has one at this scale.
+/// What the answers of a query are checked by.
 pub struct Expected {
-    order: answers::Order,
-    answer: Option<answers::Answer>,
+    query: Query,
+    stored: Option<Answer>,
 }
 
 impl Expected {
-    /// Looks the answer up.
-    pub fn new(suite: &str, scale: f64, query: usize) -> Self {
-        Expected { order: answers::order(suite, query), answer: answers::expected(suite, scale, query) }
+    /// Looks up the stored answer, where the suite has one at this scale.
+    pub fn new(suite: &str, scale: f64, query: Query) -> Self {
+        Expected { query, stored: answers::expected(suite, scale, query.number) }
     }
 
     /// Checks one run's rows; `reference` holds those of the engine compared with.
     pub fn check(&self, rows: &[RecordBatch], reference: Option<&[RecordBatch]>) -> Verdict {
-        let own = self.answer.as_ref().map(|answer| answers::check(rows, answer));
-        let against = reference.map(|reference| answers::compare(rows, reference, self.order));
-        match own.into_iter().chain(against).find_map(Result::err) {
+        let stored = self.stored.as_ref().map(|answer| answers::check(rows, answer));
+        let against =
+            reference.map(|reference| answers::check(rows, &Answer::of(reference, self.query.sorted_by)?));
+        match stored.into_iter().chain(against).find_map(Result::err) {
             Some(mismatch) => Verdict::Wrong(mismatch.to_string()),
             None => Verdict::Ok,
         }

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use indicatif::ProgressBar;
+use pilaster_bench_data::tpch::Query;
 use tokio::runtime::Runtime;
 
 use super::check::Expected;
@@ -25,7 +26,7 @@ pub struct Contender {
 /// What came out for one query on one engine.
 pub struct Measured {
     /// Query number.
-    pub query: usize,
+    pub query: u32,
     /// Engine.
     pub engine: &'static str,
     /// Backend setting.
@@ -86,7 +87,7 @@ impl Measured {
         }
     }
 
-    fn new(query: usize, contender: &Contender) -> Self {
+    fn new(query: u32, contender: &Contender) -> Self {
         Measured {
             query,
             engine: contender.name,
@@ -108,21 +109,20 @@ impl Measured {
 pub fn query(
     runtime: &Runtime,
     contenders: &[Contender],
-    number: usize,
-    sql: &str,
+    query: Query,
     expected: &Expected,
     reps: usize,
     bar: &ProgressBar,
 ) -> Vec<Measured> {
     let mut results: Vec<Measured> =
-        contenders.iter().map(|contender| Measured::new(number, contender)).collect();
+        contenders.iter().map(|contender| Measured::new(query.number, contender)).collect();
     let mut reference = None;
     for rep in 0..=reps {
         for (contender, measured) in contenders.iter().zip(&mut results) {
-            bar.set_message(format!("query {number} {} {}", contender.name, contender.backend));
+            bar.set_message(format!("query {} {} {}", query.number, contender.name, contender.backend));
             if measured.verdict == Verdict::Ok {
                 let warm_up = rep == 0;
-                match once(runtime, contender, sql, measured, warm_up) {
+                match once(runtime, contender, query.sql, measured, warm_up) {
                     Ok(batches) => {
                         measured.verdict = expected.check(&batches, reference.as_deref());
                         reference.get_or_insert(batches);
@@ -176,6 +176,7 @@ fn finish(results: &mut [Measured]) {
     }
     let base = results.first().and_then(Measured::median);
     for measured in results {
-        measured.ratio = measured.median().zip(base).map(|(own, base)| own.as_secs_f64() / base.as_secs_f64());
+        measured.ratio =
+            measured.median().zip(base).map(|(own, base)| own.as_secs_f64() / base.as_secs_f64());
     }
 }

@@ -8,9 +8,9 @@ mod table;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use pilaster::device::adapters;
+use pilaster::device::{Verdict, adapters};
 use pilaster::{BackendChoice, SessionConfig};
-use pilaster_bench_data::{queries, tpch};
+use pilaster_bench_data::tpch::Query;
 use pilaster_datafusion::Engine;
 
 use crate::args::{Against, BenchArgs, Suite};
@@ -23,20 +23,20 @@ pub fn run(args: BenchArgs) -> Result<(), Failure> {
     let Suite::Tpch = args.suite;
     let threads = engine::thread_count(args.threads);
     let folder = args.data.clone().map_or_else(|| default_folder(args.scale), Ok)?;
-    generate::tpch_data(args.scale, &folder)?;
+    let dataset = generate::tpch_data(args.scale, &folder)?;
     let runtime = engine::runtime(threads)?;
     let contenders = contenders(&args, threads)?;
     for contender in &contenders {
-        for table in tpch::TABLES {
-            runtime.block_on(contender.engine.register(table, &folder.join(table)))?;
+        for table in &dataset.tables {
+            runtime.block_on(contender.engine.register(&table.name, &table.path))?;
         }
     }
     let mut results = Vec::new();
     let bar = progress::bar("bench", (args.queries.len() * contenders.len() * (args.reps + 1)) as u64);
-    for &query in &args.queries {
-        let sql = queries::tpch(query).ok_or_else(|| format!("TPC-H has no query {query}"))?;
+    for &number in &args.queries {
+        let query = Query::get(number).ok_or_else(|| format!("TPC-H has no query {number}"))?;
         let expected = check::Expected::new("tpch", args.scale, query);
-        results.extend(measure::query(&runtime, &contenders, query, sql, &expected, args.reps, &bar));
+        results.extend(measure::query(&runtime, &contenders, query, &expected, args.reps, &bar));
     }
     bar.finish_and_clear();
     println!("{}", table::draw(&results));
@@ -60,7 +60,7 @@ fn contenders(args: &BenchArgs, threads: usize) -> Result<Vec<Contender>, Failur
         backend: String::new(),
         adapter: None,
     }];
-    let trusted = adapters().into_iter().find(|adapter| adapter.litmus.is_trusted());
+    let trusted = adapters().into_iter().find(|adapter| !matches!(adapter.litmus, Verdict::Failed { .. }));
     let backends = match (args.backend.is_empty(), &trusted) {
         (false, _) => args.backend.clone(),
         (true, Some(_)) => vec![BackendChoice::Cpu, BackendChoice::Gpu],

@@ -15,7 +15,7 @@ use crate::args::BenchArgs;
 struct Record<'a> {
     suite: &'static str,
     scale: f64,
-    query: usize,
+    query: u32,
     engine: &'static str,
     backend: &'a str,
     threads: usize,

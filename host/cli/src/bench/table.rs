@@ -11,7 +11,16 @@ pub fn draw(results: &[Measured]) -> Table {
     let mut table = Table::new();
     table.load_preset(presets::UTF8_FULL_CONDENSED);
     table.set_header([
-        "query", "engine", "median ms", "min ms", "max ms", "vs datafusion", "CPU s", "peak MiB", "rows", "answer",
+        "query",
+        "engine",
+        "median ms",
+        "min ms",
+        "max ms",
+        "vs datafusion",
+        "CPU s",
+        "peak MiB",
+        "rows",
+        "answer",
         "ran where",
     ]);
     for measured in results {
@@ -24,7 +33,8 @@ pub fn draw(results: &[Measured]) -> Table {
 }
 
 fn row(measured: &Measured) -> Vec<String> {
-    let time = |time: Option<Duration>| time.map_or("-".into(), |time| format!("{:.1}", time.as_secs_f64() * 1e3));
+    let time =
+        |time: Option<Duration>| time.map_or("-".into(), |time| format!("{:.1}", time.as_secs_f64() * 1e3));
     let engine = format!("{} {}", measured.engine, measured.backend);
     let cpu = measured.cpus.get(measured.cpus.len() / 2);
     vec![

@@ -116,19 +116,28 @@ fn lower_binary(expr: &Arc<dyn PhysicalExpr>, binary: &BinaryExpr, schema: &Sche
     }
 }
 
-/// DataFusion's decimal-to-decimal and number casts round as ours do; casts to and from strings stay the engine's,
-/// whose formats are its own.
+/// Casts on which DataFusion and we agree run on our kernels; the others, among them those that lose digits of floats
+/// and decimals and all from and to strings, stay the engine's own.
 fn lower_cast(input: &Arc<dyn PhysicalExpr>, to: &DataType, mode: CastMode, schema: &Schema) -> Result<Expr> {
     let from = type_of(input, schema)?;
-    let same_text = is_text(&from) && is_text(to);
-    if (is_text(&from) || is_text(to)) && !same_text {
+    if !casts_agree(&from, to) {
         return Err(Error::unsupported(format!("cast from {from} to {to}"), Backend::Cpu));
     }
     Expr::cast(lower(input, schema)?, to.clone(), mode)
 }
 
-fn is_text(data_type: &DataType) -> bool {
-    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+fn casts_agree(from: &DataType, to: &DataType) -> bool {
+    let is_decimal = |t: &DataType| {
+        matches!(t, DataType::Decimal32(..) | DataType::Decimal64(..) | DataType::Decimal128(..))
+    };
+    let is_text = |t: &DataType| matches!(t, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View);
+    let widens = |t: &DataType| t.is_integer() || is_decimal(t) || *t == DataType::Float64;
+    from == to
+        || (from.is_integer() && widens(to))
+        || (is_decimal(from) && is_decimal(to))
+        || (*from == DataType::Float32 && *to == DataType::Float64)
+        || (is_text(from) && is_text(to))
+        || *from == DataType::Null
 }
 
 fn lower_in_list(list: &InListExpr, schema: &Schema) -> Result<Expr> {

@@ -12,7 +12,8 @@ async fn text(context: &datafusion::prelude::SessionContext, sql: &str) -> Strin
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn explain_shows_our_node_with_its_placement() {
     let folder = fixture::data();
-    let ours = fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &[("backend", "cpu")]).await;
+    let ours =
+        fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &[("backend", "cpu")]).await;
     let plan = text(&ours, &format!("EXPLAIN {Q}")).await;
     assert!(plan.contains("PilasterExec: backend=cpu"), "{plan}");
     assert!(plan.contains("LEFT Aggregate"), "{plan}");
@@ -21,7 +22,8 @@ async fn explain_shows_our_node_with_its_placement() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn explain_analyze_counts_what_ran_where() {
     let folder = fixture::data();
-    let ours = fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &[("backend", "cpu")]).await;
+    let ours =
+        fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &[("backend", "cpu")]).await;
     let plan = text(&ours, &format!("EXPLAIN ANALYZE {Q}")).await;
     for metric in ["output_rows=4", "taken=0", "fell_back=0"] {
         assert!(plan.contains(metric), "no {metric} in {plan}");
@@ -45,7 +47,8 @@ async fn set_changes_the_backend_of_the_next_query() {
 async fn a_function_without_a_kernel_is_named() {
     let folder = fixture::data();
     let sql = "SELECT sum(price) FROM fact WHERE upper(flag) = 'A'";
-    let lenient = fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &[("backend", "gpu")]).await;
+    let lenient =
+        fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &[("backend", "gpu")]).await;
     let plan = text(&lenient, &format!("EXPLAIN ANALYZE {sql}")).await;
     assert!(plan.contains("upper") && (plan.contains("LEFT") || plan.contains("FELL BACK")), "{plan}");
     let settings = [("backend", "gpu"), ("strict", "true")];
@@ -59,6 +62,7 @@ async fn strict_names_an_operator_that_stays_with_datafusion() {
     let folder = fixture::data();
     let settings = [("backend", "cpu"), ("strict", "true")];
     let strict = fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &settings).await;
-    let error = fixture::run(&strict, "SELECT id, row_number() OVER (ORDER BY id) FROM fact").await.unwrap_err();
+    let error =
+        fixture::run(&strict, "SELECT id, row_number() OVER (ORDER BY id) FROM fact").await.unwrap_err();
     assert!(error.to_string().contains("Window"), "{error}");
 }

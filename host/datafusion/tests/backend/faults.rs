@@ -12,7 +12,8 @@ const Q: &str = "SELECT flag, sum(price), count(*) FROM fact GROUP BY flag ORDER
 async fn errors_of_values_leave_the_session_usable() {
     let folder = fixture::data();
     let stock = fixture::stock(folder.path()).await;
-    let ours = fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &[("backend", "cpu")]).await;
+    let ours =
+        fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &[("backend", "cpu")]).await;
     let error = fixture::run(&ours, "SELECT sum(big / (small - small)) FROM fact").await.unwrap_err();
     assert!(error.to_string().to_lowercase().contains("divi"), "{error}");
     let expected = fixture::rows(&fixture::run(&stock, Q).await.unwrap().0, true);
@@ -24,7 +25,8 @@ async fn a_small_budget_is_an_error_and_not_a_crash() {
     let folder = fixture::data();
     let base = pilaster::SessionConfig { host_memory_limit_bytes: 1 << 20, ..Default::default() };
     let ours = fixture::pilaster(folder.path(), base, &[("backend", "cpu")]).await;
-    let error = fixture::run(&ours, "SELECT id, big, price, name FROM fact ORDER BY big, id").await.unwrap_err();
+    let error =
+        fixture::run(&ours, "SELECT id, big, price, name FROM fact ORDER BY big, id").await.unwrap_err();
     let text = error.to_string();
     assert!(text.contains("out of host memory"), "{text}");
     assert!(fixture::run(&ours, "SELECT count(*) FROM dim WHERE key > 0").await.is_ok());
@@ -33,7 +35,8 @@ async fn a_small_budget_is_an_error_and_not_a_crash() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_dropped_stream_cancels_and_the_next_query_is_right() {
     let folder = fixture::data();
-    let ours = fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &[("backend", "cpu")]).await;
+    let ours =
+        fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &[("backend", "cpu")]).await;
     for _ in 0..10 {
         let frame = ours.sql("SELECT * FROM fact WHERE id >= 0").await.unwrap();
         let mut stream = frame.execute_stream().await.unwrap();
@@ -47,7 +50,8 @@ async fn a_dropped_stream_cancels_and_the_next_query_is_right() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_damaged_page_is_a_typed_error() {
     let folder = fixture::data();
-    let ours = fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &[("backend", "cpu")]).await;
+    let ours =
+        fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &[("backend", "cpu")]).await;
     let path = folder.path().join("fact.parquet");
     // The first page header of the file, right behind the magic: everything of the first column chunk hangs on it.
     let mut file = std::fs::File::options().read(true).write(true).open(&path).unwrap();

@@ -5,7 +5,8 @@ use std::path::Path;
 use std::sync::Arc;
 
 use arrow::array::{
-    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch, StringArray,
+    ArrayRef, BooleanArray, Date32Array, Decimal128Array, Float64Array, Int32Array, Int64Array, RecordBatch,
+    StringArray,
 };
 use arrow::util::pretty::pretty_format_batches;
 use datafusion::execution::session_state::SessionStateBuilder;
@@ -30,14 +31,16 @@ pub fn data() -> TempDir {
 
 fn write(path: &Path, batch: &RecordBatch) {
     let properties = WriterProperties::builder().set_max_row_group_row_count(Some(ROW_GROUP_ROWS)).build();
-    let mut writer = ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
+    let mut writer =
+        ArrowWriter::try_new(File::create(path).unwrap(), batch.schema(), Some(properties)).unwrap();
     writer.write(batch).unwrap();
     writer.close().unwrap();
 }
 
 /// A small generator: the same rows on every machine.
 fn noise(row: usize, salt: u64) -> u64 {
-    let mut x = (row as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.wrapping_mul(0xD1B5_4A32_D192_ED03);
+    let mut x =
+        (row as u64 + 1).wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ salt.wrapping_mul(0xD1B5_4A32_D192_ED03);
     x ^= x >> 29;
     x = x.wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x ^ (x >> 32)
@@ -47,7 +50,8 @@ fn fact() -> RecordBatch {
     let rows = || 0..ROWS;
     let nullable = |row: usize, salt: u64| noise(row, salt + 100) % 10 != 0;
     let id = Int64Array::from_iter_values(rows().map(|row| row as i64));
-    let small = Int32Array::from_iter(rows().map(|row| nullable(row, 1).then(|| (noise(row, 1) % 7) as i32 - 3)));
+    let small =
+        Int32Array::from_iter(rows().map(|row| nullable(row, 1).then(|| (noise(row, 1) % 7) as i32 - 3)));
     let big = Int64Array::from_iter(rows().map(|row| nullable(row, 2).then(|| noise(row, 2) as i64 >> 20)));
     let price = Decimal128Array::from_iter(
         rows().map(|row| nullable(row, 3).then(|| (noise(row, 3) % 2_000_000) as i128 - 1_000_000)),
@@ -55,10 +59,14 @@ fn fact() -> RecordBatch {
     let price = price.with_precision_and_scale(15, 2).unwrap();
     let rate = Decimal128Array::from_iter_values(rows().map(|row| (noise(row, 4) % 11) as i128));
     let rate = rate.with_precision_and_scale(15, 2).unwrap();
-    let flag = StringArray::from_iter(rows().map(|row| nullable(row, 5).then(|| ["A", "N", "R"][noise(row, 5) as usize % 3])));
+    let flag = StringArray::from_iter(
+        rows().map(|row| nullable(row, 5).then(|| ["A", "N", "R"][noise(row, 5) as usize % 3])),
+    );
     let name = StringArray::from_iter_values(rows().map(|row| format!("name {}", noise(row, 6) % 500)));
     let day = Date32Array::from_iter_values(rows().map(|row| 8_000 + (noise(row, 7) % 2_500) as i32));
-    let ratio = Float64Array::from_iter(rows().map(|row| nullable(row, 8).then(|| (noise(row, 8) % 1000) as f64 / 8.0)));
+    let ratio = Float64Array::from_iter(
+        rows().map(|row| nullable(row, 8).then(|| (noise(row, 8) % 1000) as f64 / 8.0)),
+    );
     let good = BooleanArray::from_iter(rows().map(|row| nullable(row, 9).then(|| noise(row, 9) % 2 == 0)));
     RecordBatch::try_from_iter(vec![
         ("id", Arc::new(id) as ArrayRef),
@@ -100,7 +108,11 @@ pub async fn stock(folder: &Path) -> SessionContext {
 }
 
 /// DataFusion with Pilaster, on the CPU unless the test says otherwise.
-pub async fn pilaster(folder: &Path, base: pilaster::SessionConfig, settings: &[(&str, &str)]) -> SessionContext {
+pub async fn pilaster(
+    folder: &Path,
+    base: pilaster::SessionConfig,
+    settings: &[(&str, &str)],
+) -> SessionContext {
     let builder = SessionStateBuilder::new_with_default_features().with_config(config());
     let mut state = builder.with_pilaster(base).build();
     for (key, value) in settings {
@@ -127,7 +139,8 @@ pub async fn run(
 pub fn rows(batches: &[RecordBatch], ordered: bool) -> Vec<String> {
     let text = pretty_format_batches(batches).unwrap().to_string();
     // Column widths depend on how rows fall into batches only through the widest value, which is the same.
-    let mut rows: Vec<String> = text.lines().filter(|line| !line.starts_with('+')).map(str::to_string).collect();
+    let mut rows: Vec<String> =
+        text.lines().filter(|line| !line.starts_with('+')).map(str::to_string).collect();
     if !ordered {
         rows.sort();
     }
