@@ -28,6 +28,7 @@ use pilaster_kernels::{Error, Result};
 use self::file::ScanFile;
 
 mod file;
+mod page;
 mod predicate;
 mod prune;
 mod read;

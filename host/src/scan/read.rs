@@ -28,7 +28,7 @@ use pilaster_kernels::{Error, Result};
 
 use super::file::{Place, ScanFile};
 use super::predicate::columns;
-use super::{ReadOptions, Scan, ScanTask};
+use super::{ReadOptions, Scan, ScanTask, page};
 
 /// True where a column of type `found` needs no cast to serve as `wanted`: physically different, logically the same.
 pub(super) fn reads_as(found: &DataType, wanted: &DataType) -> bool {
@@ -60,6 +60,12 @@ impl Reserved {
     fn new(reserve: &Arc<dyn Reserve>, bytes: u64) -> Result<Self> {
         reserve.try_grow(bytes)?;
         Ok(Self { reserve: Arc::clone(reserve), bytes })
+    }
+
+    fn grow(&mut self, bytes: u64) -> Result<()> {
+        self.reserve.try_grow(bytes)?;
+        self.bytes += bytes;
+        Ok(())
     }
 }
 
@@ -104,8 +110,8 @@ pub(super) fn read(
     };
     let tested = columns(predicate, &scan.schema)?;
     let every: BTreeSet<usize> = tested.union(&wanted).copied().collect();
-    let reserved = Reserved::new(&options.reserve, group.bytes(&every))?;
-    let survivors = group.survivors(predicate, &tested, &wanted, batch_rows)?;
+    let mut reserved = Reserved::new(&options.reserve, group.bytes(&every))?;
+    let survivors = group.survivors(predicate, &tested, &wanted, batch_rows, &mut reserved)?;
     Ok(Box::new(Batches::new(group, wanted, Some(survivors), batch_rows, reserved)?))
 }
 
@@ -146,11 +152,12 @@ impl RowGroup {
         roots: &BTreeSet<usize>,
         selection: Option<RowSelection>,
         batch_rows: usize,
+        reserved: &mut Reserved,
     ) -> Result<Option<ParquetRecordBatchReader>> {
         if roots.is_empty() {
             return Ok(None);
         }
-        let chunks = self.fetch(roots)?;
+        let chunks = self.fetch(roots, reserved)?;
         let schema = self.physical_schema();
         self.place.decode(|| {
             let options = ArrowReaderOptions::new().with_schema(schema);
@@ -176,11 +183,17 @@ impl RowGroup {
         Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
     }
 
-    fn fetch(&self, roots: &BTreeSet<usize>) -> Result<Chunks> {
+    fn fetch(&self, roots: &BTreeSet<usize>, reserved: &mut Reserved) -> Result<Chunks> {
         let mut chunks = Vec::new();
         for leaf in roots.iter().flat_map(|&root| self.file.leaves(root)) {
-            let (start, length) = self.file.metadata.row_group(self.row_group).column(leaf).byte_range();
-            chunks.push((start..start + length, self.file.read_chunk(self.row_group, leaf)?));
+            let chunk = self.file.metadata.row_group(self.row_group).column(leaf);
+            let (start, length) = chunk.byte_range();
+            let bytes = self.file.read_chunk(self.row_group, leaf)?;
+            let place = Place { column: Some(chunk.column_path().string()), ..self.place.clone() };
+            let pages = page::check(&bytes, chunk, &place)?;
+            // Reserved so far is what the footer says.
+            reserved.grow(pages.saturating_sub(chunk.uncompressed_size().unsigned_abs()))?;
+            chunks.push((start..start + length, bytes));
         }
         chunks.sort_by_key(|(range, _)| range.start);
         Ok(Chunks(chunks))
@@ -206,9 +219,10 @@ impl RowGroup {
         tested: &BTreeSet<usize>,
         wanted: &BTreeSet<usize>,
         batch_rows: usize,
+        reserved: &mut Reserved,
     ) -> Result<Survivors> {
         let test = Predicate::new(predicate)?;
-        let mut source = Source::new(self, tested, None, batch_rows)?;
+        let mut source = Source::new(self, tested, None, batch_rows, reserved)?;
         let mut mask = BooleanBufferBuilder::new(self.rows);
         let mut kept: BTreeMap<usize, Vec<ArrayRef>> =
             tested.intersection(wanted).map(|&i| (i, vec![])).collect();
@@ -257,11 +271,12 @@ impl Source {
         columns: &BTreeSet<usize>,
         mask: Option<&BooleanBuffer>,
         batch_rows: usize,
+        reserved: &mut Reserved,
     ) -> Result<Self> {
         let roots: BTreeSet<usize> = columns.iter().filter_map(|&index| group.fields[index].1).collect();
         let selection = mask.map(|mask| RowSelection::from_boolean_buffer(mask.clone()));
         let rows_left = mask.map_or(group.rows, BooleanBuffer::count_set_bits);
-        let reader = group.open(&roots, selection, batch_rows)?;
+        let reader = group.open(&roots, selection, batch_rows, reserved)?;
         Ok(Self { reader, roots: roots.into_iter().collect(), rows_left, batch_rows })
     }
 
@@ -410,7 +425,7 @@ impl Batches {
         wanted: BTreeSet<usize>,
         survivors: Option<Survivors>,
         batch_rows: usize,
-        reserved: Reserved,
+        mut reserved: Reserved,
     ) -> Result<Self> {
         let (mask, survivors) = match survivors {
             Some(found) if found.count < group.rows => (Some(found.mask), found.columns),
@@ -421,7 +436,7 @@ impl Batches {
             wanted.iter().copied().filter(|index| !survivors.contains_key(index)).collect();
         let nothing = mask.as_ref().is_some_and(|mask| mask.count_set_bits() == 0);
         let needed = if nothing { BTreeSet::new() } else { decoded.clone() };
-        let source = Source::new(&group, &needed, mask.as_ref(), batch_rows)?;
+        let source = Source::new(&group, &needed, mask.as_ref(), batch_rows, &mut reserved)?;
         Ok(Self {
             group,
             wanted,
