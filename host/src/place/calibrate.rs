@@ -149,3 +149,27 @@ fn sum(device: &Device, rows: i32) -> Result<Program> {
     let spec = AggregateSpec { predicate: None, keys: Vec::new(), aggregates: vec![aggregate] };
     GpuAggregate::new(&spec, &columns, device.tier(), GpuAggregateSettings::default())?.program()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_stored_calibration_is_read_back_and_a_broken_one_is_not_believed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let file = folder.path().join("deep/cost.json");
+        let constants = Constants { bus_bytes_per_s: 3e9, ..Constants::default() };
+        store(&file, &Stored { version: VERSION, adapter: "a".into(), constants });
+        assert_eq!(load(&file, "a"), Some(constants));
+        assert_eq!(load(&file, "another adapter"), None);
+        let text = std::fs::read_to_string(&file).expect("what was stored");
+        let older = text.replace("\"version\": 1", "\"version\": 0");
+        let negative = text.replace("3000000000.0", "-3.0");
+        assert!(older != text && negative != text, "{text}");
+        for broken in ["", "{", "null", "\u{0}\u{1}", &text[..text.len() / 2], &older, &negative] {
+            std::fs::write(&file, broken).expect("a broken file");
+            assert_eq!(load(&file, "a"), None, "{broken}");
+        }
+        assert_eq!(load(&folder.path().join("absent"), "a"), None);
+    }
+}

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 
 use pilaster_kernels::aggregate::gpu::GpuAggregate;
+use pilaster_kernels::expr::Expr;
+use pilaster_kernels::filter::gpu::GpuFilter;
 use pilaster_kernels::gpu::column;
 use pilaster_kernels::sort::gpu::MOST_ROWS;
 use pilaster_kernels::{Backend, Error, Result};
@@ -138,10 +140,7 @@ fn supports(pipeline: &Pipeline, tier: &Tier, size: Size) -> Result<()> {
             GpuAggregate::supports(&spec, tier)?;
             let operands = spec.aggregates.iter().flat_map(|one| one.input.iter().chain(&one.filter));
             let exprs: Vec<_> = spec.predicate.iter().chain(&spec.keys).chain(operands).collect();
-            branch
-                .columns_read(&exprs)
-                .into_iter()
-                .try_for_each(|column| column::packable(branch.schema.field(column).data_type()))
+            packable(branch, &exprs)
         }),
         Sink::Sort { .. } if !pipeline.branches.iter().all(Branch::renames_only) => {
             no("a projection below a sort")
@@ -151,8 +150,17 @@ fn supports(pipeline: &Pipeline, tier: &Tier, size: Size) -> Result<()> {
         }
         Sink::Sort { .. } => Ok(()),
         Sink::Limit { .. } => no("a limit"),
-        Sink::Collect => no("rows out of a filter or projection"),
+        Sink::Collect => pipeline.branches.iter().try_for_each(|branch| {
+            GpuFilter::supports(branch.predicate.as_ref(), &branch.columns, tier)?;
+            packable(branch, &branch.columns.iter().chain(&branch.predicate).collect::<Vec<_>>())
+        }),
     }
+}
+
+/// The columns that `exprs` read have a device form.
+fn packable(branch: &Branch, exprs: &[&Expr]) -> Result<()> {
+    let mut read = branch.columns_read(exprs).into_iter();
+    read.try_for_each(|column| column::packable(branch.schema.field(column).data_type()))
 }
 
 /// The cheaper backend by the cost model.

@@ -23,8 +23,6 @@ mod build;
 mod check;
 mod display;
 mod memory_source;
-#[cfg(test)]
-mod tests;
 
 pub use bind::Bind;
 pub(crate) use check::same_columns;

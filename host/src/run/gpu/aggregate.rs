@@ -2,14 +2,11 @@
 
 use std::sync::Arc;
 
-use arrow::array::ArrayRef;
-use arrow::datatypes::DataType;
 use parking_lot::Mutex;
 use pilaster_kernels::aggregate::AggregateSpec;
 use pilaster_kernels::aggregate::cpu::CpuAggregate;
 use pilaster_kernels::aggregate::gpu::{GpuAggregate, GpuAggregateSettings, Outcome};
 use pilaster_kernels::aggregate::partial::Partial;
-use pilaster_kernels::gpu::column::pack;
 use pilaster_kernels::{Error, Result};
 
 use super::super::chunk::Chunk;
@@ -20,13 +17,10 @@ use super::super::sink::{AggregateSink, Receiver};
 use super::super::task::{Filtered, Reading, Task};
 use super::super::workers::{self, Flow, Sinking};
 use super::Lane;
-use crate::memory::Reservation;
+use super::round::{Round, Rounds, in_parts};
 
 /// Times that a table may turn out too small: each run tells how large it must be, so that one is the rule.
 const MAX_RESIZES: usize = 8;
-
-/// Rounds of fewer rows are not split further: a device that has no room for these has none at all.
-const MIN_SPLIT_ROWS: usize = 1 << 12;
 
 /// Runs the pipeline's rounds, then gives the groups to `receiver`.
 pub(super) fn run(
@@ -42,10 +36,8 @@ pub(super) fn run(
         let Sink::Aggregate { keys, aggregates } = &pipeline.sink else {
             return Err(Error::invalid("a pipeline without an aggregation"));
         };
-        let data_types = branch.schema.fields().iter().map(|field| field.data_type().clone()).collect();
-        let round = Mutex::new(Round { chunks: Vec::new(), bytes: 0, held: query.reservation()? });
         let spec = branch.aggregate_spec(keys, aggregates)?;
-        Ok(DeviceBranch { spec, data_types, used: reading.columns().to_vec(), round })
+        Ok(DeviceBranch { spec, rounds: Rounds::new(query, branch, reading)? })
     });
     let sink = GpuAggregateSink {
         lane,
@@ -55,7 +47,7 @@ pub(super) fn run(
     };
     let locals = workers::run(query, readings, tasks, &sink)?;
     for branch in 0..sink.branches.len() {
-        let round = sink.branches[branch].round.lock().take(query)?;
+        let round = sink.branches[branch].rounds.rest(query)?;
         sink.finish_round(branch, round)?;
     }
     let GpuAggregateSink { on_cpu, merged, .. } = sink;
@@ -71,23 +63,7 @@ pub(super) fn run(
 /// A branch of the pipeline, as the device sees it.
 struct DeviceBranch {
     spec: AggregateSpec,
-    data_types: Vec<DataType>,
-    used: Vec<usize>,
-    round: Mutex<Round>,
-}
-
-/// Chunks that wait for the next program.
-struct Round {
-    chunks: Vec<Chunk>,
-    bytes: u64,
-    held: Reservation,
-}
-
-impl Round {
-    fn take(&mut self, query: &Query) -> Result<Round> {
-        let empty = Round { chunks: Vec::new(), bytes: 0, held: query.reservation()? };
-        Ok(std::mem::replace(self, empty))
-    }
+    rounds: Rounds,
 }
 
 struct GpuAggregateSink<'a> {
@@ -121,16 +97,8 @@ impl Sinking for GpuAggregateSink<'_> {
         if self.lane.tally.lock().fell_back.is_some() {
             return self.consume_on_cpu(local, task, chunk, filtered);
         }
-        let used = &self.branches[task.branch].used;
-        let bytes = chunk.bytes_of(used);
-        let mut round = self.branches[task.branch].round.lock();
-        // Packing makes a copy, which is the device's size at most.
-        round.held.grow(bytes.saturating_mul(2))?;
-        round.bytes += bytes;
-        round.chunks.push(chunk);
-        if round.bytes >= self.lane.round_bytes() {
-            local.full.push((task.branch, round.take(self.lane.query)?));
-        }
+        let full = self.branches[task.branch].rounds.add(self.lane, chunk)?;
+        local.full.extend(full.map(|round| (task.branch, round)));
         Ok(Flow::Continue)
     }
 
@@ -160,7 +128,7 @@ impl GpuAggregateSink<'_> {
             return Ok(());
         }
         if self.lane.tally.lock().fell_back.is_none() {
-            match self.on_device(&self.branches[branch], &round.chunks) {
+            match in_parts(&round.chunks, &|chunks| self.program(&self.branches[branch], chunks)) {
                 Ok(partials) => {
                     let merge = || {
                         let mut merged = self.merged.lock();
@@ -183,20 +151,6 @@ impl GpuAggregateSink<'_> {
         self.merged.lock().merge(table)
     }
 
-    /// The partial states of `chunks`: of one program, or of several where the device has no room for one.
-    fn on_device(&self, branch: &DeviceBranch, chunks: &[Chunk]) -> Result<Vec<Partial>> {
-        match self.program(branch, chunks) {
-            Ok(partial) => Ok(vec![partial]),
-            Err(error @ Error::OutOfMemory { backend: pilaster_kernels::Backend::Gpu, .. }) => {
-                let Some((front, back)) = halves(chunks) else { return Err(error) };
-                let mut partials = self.on_device(branch, &front)?;
-                partials.extend(self.on_device(branch, &back)?);
-                Ok(partials)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     fn program(&self, branch: &DeviceBranch, chunks: &[Chunk]) -> Result<Partial> {
         let (query, device) = (self.lane.query, self.lane.device);
         let settings = GpuAggregateSettings {
@@ -204,8 +158,7 @@ impl GpuAggregateSink<'_> {
             ..GpuAggregateSettings::default()
         };
         let mut aggregate = query.on_pool(|| {
-            let batches: Vec<&[ArrayRef]> = chunks.iter().map(|chunk| chunk.columns.as_slice()).collect();
-            let columns = pack(&batches, &branch.data_types, &branch.used, device.tier().binding_bytes)?;
+            let columns = branch.rounds.pack(self.lane, chunks)?;
             GpuAggregate::new(&branch.spec, &columns, device.tier(), settings)
         })?;
         for _ in 0..MAX_RESIZES {
@@ -222,24 +175,4 @@ impl GpuAggregateSink<'_> {
         let reason = format!("a table that is still too small after {MAX_RESIZES} runs");
         Err(Error::Device { stage: "aggregate".into(), reason })
     }
-}
-
-/// The rows of `chunks` in two parts; none where there are too few to try again.
-fn halves(chunks: &[Chunk]) -> Option<(Vec<Chunk>, Vec<Chunk>)> {
-    let rows: usize = chunks.iter().map(|chunk| chunk.rows).sum();
-    if rows < MIN_SPLIT_ROWS {
-        return None;
-    }
-    let (mut front, mut back, mut room) = (Vec::new(), Vec::new(), rows / 2);
-    for chunk in chunks {
-        let first = room.min(chunk.rows);
-        if first > 0 {
-            front.push(chunk.slice(0, first));
-        }
-        if first < chunk.rows {
-            back.push(chunk.slice(first, chunk.rows - first));
-        }
-        room -= first;
-    }
-    Some((front, back))
 }

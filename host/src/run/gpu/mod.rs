@@ -8,6 +8,8 @@
 //! So a fall-back in mid-query needs no source to be read twice: what the device has finished stays.
 
 mod aggregate;
+mod filter;
+mod round;
 mod sort;
 
 use std::sync::Arc;
@@ -104,8 +106,7 @@ pub(super) fn run(
         Sink::Sort { keys, skip, fetch } => {
             sort::run(lane, pipeline, readings, tasks, receiver, keys, (*skip, *fetch))
         }
-        Sink::Limit { .. } | Sink::Collect => {
-            super::cpu::run(lane.query, pipeline, readings, tasks, receiver)
-        }
+        Sink::Collect => filter::run(lane, pipeline, readings, tasks, receiver),
+        Sink::Limit { .. } => super::cpu::run(lane.query, pipeline, readings, tasks, receiver),
     }
 }

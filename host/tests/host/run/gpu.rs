@@ -151,3 +151,24 @@ fn no_adapter_means_the_cpu_or_an_error() {
     let auto = SessionConfig { backend: BackendChoice::Auto, ..nowhere };
     assert_eq!(rows_are_right(&Session::new(auto).unwrap(), &plan).taken(), 0);
 }
+
+#[test]
+fn filter_and_project_are_taken_and_keep_the_order_of_a_sort() {
+    let Some(session) = session(SessionConfig { strict: true, ..config() }) else { return };
+    let (op, rounding) = (pilaster::expr::ArithmeticOp::Add, Rounding::default());
+    let sum = Expr::arithmetic(op, id(), value(), DataType::Int64, OverflowMode::Checked, rounding).unwrap();
+    let columns = vec![("sum".to_owned(), sum), ("name".to_owned(), Expr::column(2, DataType::Utf8))];
+    let backwards = SortKey { column: 0, descending: true, nulls_first: false };
+    let plan = source(2, 2, 1_000)
+        .sort(vec![backwards], None)
+        .unwrap()
+        .filter(less(value(), 5))
+        .unwrap()
+        .project(columns)
+        .unwrap();
+    let (batches, report) = session.collect(&plan).unwrap();
+    let kept = (0..4_000i64).rev().filter(|id| id % 5 != 0 && 7 * id % 10 < 5);
+    assert_eq!(ints(&batches, 0), kept.map(|id| Some(id + 7 * id % 10)).collect::<Vec<_>>());
+    assert!(batches.iter().all(|batch| batch.schema_ref() == plan.schema()));
+    assert_eq!((report.taken(), report.pipelines[1].submissions), (4, 1), "{report}");
+}
