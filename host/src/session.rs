@@ -48,7 +48,7 @@ impl FromStr for BackendChoice {
 }
 
 /// Settings of a session.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct SessionConfig {
     /// Which backend runs what.
     pub backend: BackendChoice,

@@ -100,7 +100,7 @@ impl Default for ShaderMode {
 }
 
 /// Settings of [`super::Device::open`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct DeviceConfig {
     /// Which adapter.
     pub adapter: AdapterChoice,
