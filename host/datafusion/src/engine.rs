@@ -26,10 +26,9 @@ impl Engine {
     /// The session for these options.
     ///
     /// # Errors
-    /// A configuration error for settings that make no sense; an external error where the session cannot be made (no
-    /// adapter in strict mode, for one).
+    /// An external error where the session cannot be made: settings out of bounds, threads that do not start.
     pub fn session(&self, options: &PilasterOptions) -> Result<Arc<Session>> {
-        let config = options.apply(&self.base)?;
+        let config = options.apply(&self.base);
         let mut sessions = self.sessions.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, session)) = sessions.iter().find(|(known, _)| *known == config) {
             return Ok(Arc::clone(session));

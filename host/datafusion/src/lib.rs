@@ -35,7 +35,7 @@ mod session_ext;
 pub use engine::Engine;
 pub use error::to_datafusion;
 pub use exec::PilasterExec;
-pub use options::PilasterOptions;
+pub use options::{BackendSetting, PilasterOptions};
 pub use rule::PilasterRule;
 #[cfg(feature = "session")]
 pub use session_ext::PilasterSessionExt;

@@ -1,8 +1,10 @@
 //! Settings under `pilaster.*`, as `SET` statements change them.
 
-use datafusion_common::config::{ConfigExtension, ConfigOptions};
+use std::fmt;
+
+use datafusion_common::config::{ConfigExtension, ConfigField, ConfigOptions, Visit};
 use datafusion_common::{DataFusionError, Result, extensions_options};
-use pilaster::{BackendChoice, Error, SessionConfig};
+use pilaster::{BackendChoice, SessionConfig};
 
 extensions_options! {
     /// Settings of the Pilaster backend: `SET pilaster.backend = 'gpu'`.
@@ -11,7 +13,7 @@ extensions_options! {
         pub enabled: bool, default = true
 
         /// Where pipelines run: auto, cpu or gpu.
-        pub backend: String, default = "auto".to_string()
+        pub backend: BackendSetting, default = BackendSetting::default()
 
         /// Fail instead of falling back from the GPU, and instead of leaving an operator to DataFusion.
         pub strict: bool, default = false
@@ -27,6 +29,28 @@ extensions_options! {
     }
 }
 
+/// A [`BackendChoice`] as a setting: any other name is refused when it is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct BackendSetting(pub BackendChoice);
+
+impl fmt::Display for BackendSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ConfigField for BackendSetting {
+    fn visit<V: Visit>(&self, visitor: &mut V, key: &str, description: &'static str) {
+        visitor.some(key, self, description);
+    }
+
+    fn set(&mut self, _key: &str, value: &str) -> Result<()> {
+        let parsed: pilaster::Result<BackendChoice> = value.parse();
+        self.0 = parsed.map_err(|error| DataFusionError::Configuration(error.to_string()))?;
+        Ok(())
+    }
+}
+
 impl ConfigExtension for PilasterOptions {
     const PREFIX: &'static str = "pilaster";
 }
@@ -38,23 +62,11 @@ impl PilasterOptions {
         config.extensions.get::<PilasterOptions>().cloned().unwrap_or_default()
     }
 
-    /// The backend by its name.
-    ///
-    /// # Errors
-    /// A configuration error for any name but auto, cpu and gpu.
-    pub fn backend_choice(&self) -> Result<BackendChoice> {
-        self.backend
-            .parse()
-            .map_err(|error: Error| DataFusionError::Configuration(format!("pilaster.backend: {error}")))
-    }
-
     /// These options over the settings that the backend was made with.
-    ///
-    /// # Errors
-    /// As [`PilasterOptions::backend_choice`].
-    pub fn apply(&self, base: &SessionConfig) -> Result<SessionConfig> {
+    #[must_use]
+    pub fn apply(&self, base: &SessionConfig) -> SessionConfig {
         let mut config = base.clone();
-        config.backend = self.backend_choice()?;
+        config.backend = self.backend.0;
         config.strict = self.strict;
         if self.threads > 0 {
             config.threads = self.threads;
@@ -65,6 +77,6 @@ impl PilasterOptions {
         if self.device_memory_bytes > 0 {
             config.device_memory_limit_bytes = self.device_memory_bytes;
         }
-        Ok(config)
+        config
     }
 }

@@ -63,12 +63,21 @@ fn refuse_what_we_do_not_read(
         (source.table_schema().virtual_columns().is_empty(), "virtual columns"),
         (!ordered, "a scan that promises an order"),
         (!reversed, "a scan in reverse order"),
-        (source.parquet_file_reader_factory().is_none(), "a Parquet reader of the session's own"),
+        (reads_plainly(source), "a Parquet reader of the session's own"),
     ];
     match checks.iter().find(|(fine, _)| !fine) {
         Some((_, what)) => Err(unsupported(what)),
         None => Ok(()),
     }
+}
+
+/// DataFusion's two readers differ from ours in caching only; one that a user installed may decrypt, count or redirect.
+fn reads_plainly(source: &ParquetSource) -> bool {
+    let known = ["CachedParquetFileReaderFactory", "DefaultParquetFileReaderFactory"];
+    source.parquet_file_reader_factory().is_none_or(|factory| {
+        let text = format!("{factory:?}");
+        known.iter().any(|name| text.starts_with(name))
+    })
 }
 
 fn file_slice(file: &PartitionedFile) -> Result<FileSlice> {

@@ -4,7 +4,7 @@ use crate::fixture;
 
 /// Queries that Pilaster takes in whole or in part, with whether they promise an order.
 const QUERIES: &[(&str, bool)] = &[
-    ("SELECT count(*) FROM fact", false),
+    ("SELECT count(*) FROM fact WHERE id >= 0", false),
     (
         "SELECT count(*), count(small), sum(small), min(big), max(big), avg(big) FROM fact WHERE small > 0",
         false,
@@ -63,7 +63,7 @@ const QUERIES: &[(&str, bool)] = &[
     ("SELECT big % 7, big / 3 FROM fact WHERE big <> 0", false),
     ("SELECT id FROM fact WHERE price > (SELECT avg(price) FROM fact)", false),
     ("SELECT sum(big) FROM fact HAVING count(*) > 5", false),
-    ("SELECT id FROM fact WHERE name >= 'name 49' LIMIT 0", false),
+    ("SELECT id FROM fact WHERE name >= 'name 49' ORDER BY id LIMIT 7", true),
 ];
 
 async fn agree(settings: &[(&str, &str)]) {

@@ -61,7 +61,8 @@ async fn a_damaged_page_is_a_typed_error() {
     file.seek(SeekFrom::Start(4)).unwrap();
     file.write_all(&page.map(|byte| !byte)).unwrap();
     drop(file);
-    let error = fixture::run(&ours, "SELECT sum(id) FROM fact WHERE id >= 0").await.unwrap_err();
+    let sql = "SELECT sum(id) FROM fact WHERE id >= 0";
+    let error = fixture::run(&ours, sql).await.unwrap_err();
     assert!(error.to_string().contains("corrupt file"), "{error}");
     assert!(fixture::run(&ours, "SELECT count(*) FROM dim WHERE key > 0").await.is_ok());
 }
