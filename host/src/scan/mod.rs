@@ -27,12 +27,14 @@ use pilaster_kernels::{Error, Result};
 
 use self::file::ScanFile;
 
+mod chunks;
 mod file;
 mod page;
 mod predicate;
 mod prune;
 mod read;
 mod statistics;
+mod types;
 
 /// Rows of a batch where the caller does not say: large enough to amortise per-batch work, small enough for the caches.
 pub const DEFAULT_BATCH_ROWS: usize = 32 * 1024;

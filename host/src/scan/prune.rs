@@ -10,8 +10,8 @@ use std::cmp::Ordering::{Equal, Greater, Less};
 
 use super::file::ScanFile;
 use super::predicate::columns;
-use super::read::reads_as;
 use super::statistics::{Facts, compare};
+use super::types::reads_as;
 use super::{PruneReport, Scan, ScanTask, ScanTasks};
 
 pub(super) fn tasks(scan: &Scan, predicate: Option<&Expr>) -> Result<ScanTasks> {
