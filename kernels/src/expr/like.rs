@@ -64,6 +64,18 @@ impl LikePattern {
         Ok(Self { source: pattern.to_owned(), escape, case_insensitive, tokens })
     }
 
+    /// The pattern as it was written.
+    #[must_use]
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// The escape character.
+    #[must_use]
+    pub fn escape(&self) -> Option<char> {
+        self.escape
+    }
+
     /// `ILIKE`.
     #[must_use]
     pub fn case_insensitive(&self) -> bool {

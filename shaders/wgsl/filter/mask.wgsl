@@ -15,6 +15,11 @@ fn filter_keep(at: Invocation) {
     let row = grid_row(at);
     let tile = grid_group(at);
     let within = tile < parameters[stage_parameters];
+    // Trusted shaders find workgroup memory as the workgroup before left it.
+    if (at.lane < FILTER_TILE_WORDS) {
+        atomicStore(&filter_tile[at.lane], 0u);
+    }
+    workgroupBarrier();
     if (within && row < parameters[0]) {
         evaluate(row);
         if (keep) {

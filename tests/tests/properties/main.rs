@@ -1,3 +1,23 @@
-//! Properties: reference, CPU and GPU agree.
+//! Property tests: reference, CPU and GPU must agree. One binary, so that devices and pipelines are shared.
+//!
+//! | module | battery |
+//! | --- | --- |
+//! | `expressions` | predicates and values |
+//! | `aggregation` | ungrouped, direct array, hash table; partial states that merge |
+//! | `sorting` | stable order, top-k |
+//! | `plans` | whole plans through a session |
+//! | `checker` | planted errors: each comparison must notice them |
+//! | `backends` | what instantiates the batteries |
+//! | `shapes` | the catalogue of expressions and aggregations that the GPU batteries draw from |
+//!
+//! `gpu_expressions` and `aggregate_gpu_smoke` are fixed cases on every profile of an adapter.
 
 mod aggregate_gpu_smoke;
+mod aggregation;
+mod backends;
+mod checker;
+mod expressions;
+mod gpu_expressions;
+mod plans;
+mod shapes;
+mod sorting;

@@ -1,0 +1,19 @@
+//! Proptest strategies for what operators take.
+//!
+//! A case is decoded from a list of random numbers ([`Choices`]) of which an exhausted one gives zeros, and zero is always the
+//! simplest choice. So proptest, which shortens the list and lowers its numbers, shrinks whole batches, expressions and
+//! plans without a word about them here.
+
+mod aggregates;
+mod batches;
+mod choices;
+mod columns;
+mod exprs;
+mod random;
+
+pub use aggregates::{aggregate, aggregate_spec, avg, count, count_rows, extreme, sum};
+pub use batches::{Batches, batches, sizes};
+pub use choices::{Choices, choices};
+pub use columns::{ColumnRecipe, Nulls, Physical, Spread, all_types, build};
+pub use exprs::{ExprLimits, arithmetic_expr, boolean_expr, expr, literal, sort_keys};
+pub use random::Random;

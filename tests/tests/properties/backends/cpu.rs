@@ -1,0 +1,67 @@
+//! The CPU kernels.
+
+use std::sync::Arc;
+
+use pilaster_kernels::aggregate::AggregateSpec;
+use pilaster_kernels::aggregate::cpu::CpuAggregate;
+use pilaster_kernels::expr::Expr;
+use pilaster_kernels::expr::cpu::{Evaluator, Predicate};
+use pilaster_kernels::memory::Unlimited;
+use pilaster_kernels::sort::{SortKey, sort_to_indices};
+use pilaster_kernels::{Error, Result};
+use pilaster_tests::compare::Got;
+use pilaster_tests::strategies::Batches;
+
+use super::Backend;
+
+/// The CPU kernels, one batch after the other.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Cpu {
+    /// Aggregations are split over this many partial ones, which then merge.
+    pub parts: usize,
+    /// Partial aggregations travel as partial states, as those of a device do.
+    pub as_partials: bool,
+}
+
+impl Backend for Cpu {
+    fn project(&self, predicate: Option<&Expr>, exprs: &[Expr], input: &Batches) -> Result<Got> {
+        let predicate = predicate.map(Predicate::new).transpose()?;
+        let evaluator = Evaluator::new(exprs)?;
+        let mut got = Got { types: exprs.iter().map(Expr::data_type).collect(), rows: Vec::new() };
+        for (columns, &rows) in input.batches.iter().zip(&input.rows) {
+            let kept =
+                predicate.as_ref().map(|predicate| predicate.select(columns, rows, None)).transpose()?;
+            let count = kept.as_ref().map_or(rows, |kept| kept.count());
+            let vectors = evaluator.evaluate(columns, rows, kept.as_ref())?;
+            let arrays = vectors
+                .into_iter()
+                .zip(exprs)
+                .map(|(vector, expr)| vector.into_array(&expr.data_type()))
+                .collect::<Result<Vec<_>>>()?;
+            got.append(Got::arrays(&arrays, count));
+        }
+        Ok(got)
+    }
+
+    fn aggregate(&self, spec: &AggregateSpec, input: &Batches) -> Result<Got> {
+        let spec = Arc::new(spec.clone());
+        let new = || CpuAggregate::new(Arc::clone(&spec), Arc::new(Unlimited));
+        let mut parts = (0..self.parts.max(1)).map(|_| new()).collect::<Result<Vec<_>>>()?;
+        let count = parts.len();
+        for (at, (columns, &rows)) in input.batches.iter().zip(&input.rows).enumerate() {
+            parts[at % count].consume(columns, rows)?;
+        }
+        let mut whole = parts.remove(0);
+        for part in parts {
+            if self.as_partials { whole.merge_partial(&part.into_partial()?)? } else { whole.merge(part)? }
+        }
+        let columns = whole.finish()?;
+        let rows = columns.first().map_or(0, |column| column.len());
+        Ok(Got::arrays(&columns, rows))
+    }
+
+    fn sort(&self, keys: &[SortKey], fetch: Option<usize>, input: &Batches) -> Result<Vec<u32>> {
+        let columns = input.batches.first().ok_or_else(|| Error::invalid("no batch"))?;
+        sort_to_indices(columns, keys, fetch)
+    }
+}
