@@ -12,6 +12,8 @@
 //! (`required`), `PILASTER_TEST_CASES` (percent of the usual number of cases), `PILASTER_TEST_SEED`,
 //! `PILASTER_TEST_SKIPS` (a file).
 
+#![expect(clippy::panic, reason = "only tests use this crate: a surprise ends the test")]
+
 pub mod compare;
 pub mod datum;
 pub mod devices;

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, new_empty_array};
-use arrow::datatypes::DataType;
+use arrow::array::{Array, ArrayRef, DictionaryArray, downcast_dictionary_array, new_empty_array};
+use arrow::datatypes::{ArrowDictionaryKeyType, DataType};
 
 use crate::error::{Error, Result};
 use crate::expr::value_type;
@@ -61,9 +61,23 @@ fn common(a: &DataType, b: &DataType, logical: &DataType) -> Result<DataType> {
 
 fn align(part: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
     if part.data_type() == target {
-        return Ok(Arc::clone(part));
+        return Ok(without_stray_keys(part));
     }
     Ok(arrow::compute::cast(part.as_ref(), target)?)
+}
+
+/// A dictionary whose keys under nulls are zero. Whatever lies there may be out of bounds, and arrow adds to it where it
+/// joins dictionaries: that sum may overflow.
+fn without_stray_keys(part: &ArrayRef) -> ArrayRef {
+    fn zeroed<K: ArrowDictionaryKeyType>(dictionary: &DictionaryArray<K>) -> ArrayRef {
+        let keys = dictionary.keys().iter().collect();
+        Arc::new(DictionaryArray::<K>::new(keys, Arc::clone(dictionary.values())))
+    }
+    if part.null_count() == 0 {
+        return Arc::clone(part);
+    }
+    let array = part.as_ref();
+    downcast_dictionary_array!(array => zeroed(array), _ => Arc::clone(part))
 }
 
 fn is_decimal(data_type: &DataType) -> bool {

@@ -67,3 +67,15 @@ fn concat_falls_back_to_values_when_dictionary_keys_run_out() {
     let plain = arrow::compute::cast(&joined, &DataType::Utf8).unwrap();
     assert_eq!((plain.as_string::<i32>().value(0), plain.as_string::<i32>().value(199)), ("0", "199"));
 }
+
+#[test]
+fn keys_under_nulls_may_be_anything() {
+    let part = |null_key: i8| -> ArrayRef {
+        let keys = Int8Array::new(vec![0, null_key, 1].into(), Some(vec![true, false, true].into()));
+        Arc::new(DictionaryArray::new(keys, Arc::new(StringArray::from(vec!["a", "b"]))))
+    };
+    let joined = concat(&[part(0), part(i8::MAX), part(i8::MIN)], &DataType::Utf8).unwrap();
+    let plain = arrow::compute::cast(&joined, &DataType::Utf8).unwrap();
+    let expected = [Some("a"), None, Some("b")].repeat(3);
+    assert_eq!(plain.as_ref(), &StringArray::from(expected) as &dyn Array);
+}

@@ -7,7 +7,7 @@ use pilaster_kernels::expr::{CompareOp, Expr};
 use super::arithmetic::{Operation, negate};
 use super::cast::cast;
 use super::like::like;
-use super::{Answer, Kinds, all, both};
+use super::{Answer, all, both};
 use crate::Datum;
 
 /// The value of `expr` on one active row, or all errors that it raises there.
@@ -73,11 +73,8 @@ pub fn evaluate(expr: &Expr, row: &[Datum]) -> Answer<Datum> {
 
 /// AND (`decisive` false) and OR (`decisive` true): the right side is evaluated unless the left decides.
 fn connect(left: &Expr, right: &Expr, row: &[Datum], decisive: bool) -> Answer<Datum> {
-    let left = match evaluate(left, row) {
-        Ok(left) => left,
-        // Whether the right side would run is not known. A vectorised evaluator never gets there; the error is the left's.
-        Err(kinds) => return Err::<Datum, Kinds>(kinds),
-    };
+    // Whether the right side would run is not known where the left fails, and no evaluator gets there.
+    let left = evaluate(left, row)?;
     if is(&left, decisive) {
         return Ok(Datum::Bool(decisive));
     }

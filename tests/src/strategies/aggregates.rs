@@ -75,7 +75,7 @@ pub fn aggregate(limits: &ExprLimits, choices: &mut Choices) -> Aggregate {
     let mut aggregate = match choices.pick(6) {
         0 if numeric => sum(input),
         1 if numeric => avg(input),
-        0 | 1 | 2 => count_rows(),
+        0..=2 => count_rows(),
         3 => count(input),
         4 => extreme(AggregateFunction::Min, input),
         _ => extreme(AggregateFunction::Max, input),
