@@ -95,7 +95,10 @@ pub fn thread_count(threads: usize) -> usize {
 }
 
 fn config(threads: usize) -> SessionConfig {
-    SessionConfig::new().with_target_partitions(threads).with_information_schema(true)
+    let mut config = SessionConfig::new().with_target_partitions(threads).with_information_schema(true);
+    // SQL's own rule: 0.05 is a decimal. As a float it would turn exact comparisons into inexact ones.
+    config.options_mut().sql_parser.parse_float_as_decimal = true;
+    config
 }
 
 fn gather_reports(plan: &Arc<dyn ExecutionPlan>, answer: &mut Answer) -> Result<(), Failure> {
