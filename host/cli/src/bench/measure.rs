@@ -19,8 +19,6 @@ pub struct Contender {
     pub name: &'static str,
     /// Backend setting; empty for DataFusion.
     pub backend: String,
-    /// Adapter that a GPU backend would use.
-    pub adapter: Option<String>,
 }
 
 /// What came out for one query on one engine.

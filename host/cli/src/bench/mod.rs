@@ -54,17 +54,13 @@ fn conclude(results: &[Measured]) -> Result<(), Failure> {
 /// The engines to time: the one to compare with first, so that its answer is there to check the others by.
 fn contenders(args: &BenchArgs, threads: usize) -> Result<Vec<Contender>, Failure> {
     let Against::Datafusion = args.against;
-    let mut contenders = vec![Contender {
-        engine: SqlEngine::stock(threads),
-        name: "datafusion",
-        backend: String::new(),
-        adapter: None,
-    }];
-    let trusted = adapters().into_iter().find(|adapter| !matches!(adapter.litmus, Verdict::Failed { .. }));
-    let backends = match (args.backend.is_empty(), &trusted) {
-        (false, _) => args.backend.clone(),
-        (true, Some(_)) => vec![BackendChoice::Cpu, BackendChoice::Gpu],
-        (true, None) => vec![BackendChoice::Cpu],
+    let stock = SqlEngine::stock(threads);
+    let mut contenders = vec![Contender { engine: stock, name: "datafusion", backend: String::new() }];
+    let trusted = || adapters().iter().any(|adapter| !matches!(adapter.litmus, Verdict::Failed { .. }));
+    let backends = match args.backend.is_empty() {
+        false => args.backend.clone(),
+        true if trusted() => vec![BackendChoice::Cpu, BackendChoice::Gpu],
+        true => vec![BackendChoice::Cpu],
     };
     for backend in backends {
         let base = SessionConfig { threads, ..SessionConfig::default() };
@@ -73,7 +69,6 @@ fn contenders(args: &BenchArgs, threads: usize) -> Result<Vec<Contender>, Failur
             engine: SqlEngine::pilaster(threads, Arc::new(Engine::new(base)), &settings)?,
             name: "pilaster",
             backend: backend.to_string(),
-            adapter: trusted.as_ref().map(|adapter| adapter.name.clone()),
         });
     }
     Ok(contenders)

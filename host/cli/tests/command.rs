@@ -1,0 +1,97 @@
+//! The command as a user runs it.
+
+use std::path::Path;
+use std::process::{Command, Output};
+
+fn pilaster(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_pilaster")).args(arguments).output().expect("the command starts")
+}
+
+fn stdout(output: &Output) -> String {
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+fn generate(folder: &Path) {
+    stdout(&pilaster(&["gen", "tpch", "--scale", "0.01", "--out", folder.to_str().expect("UTF-8")]));
+}
+
+#[test]
+fn generated_data_answers_sql_in_every_format() {
+    let folder = tempfile::tempdir().expect("a folder");
+    generate(folder.path());
+    let table = format!("t={}", folder.path().join("lineitem.parquet").display());
+    let sql = "SELECT l_returnflag, count(*) AS n FROM t WHERE l_quantity < 10 GROUP BY l_returnflag ORDER BY l_returnflag";
+    let csv = stdout(&pilaster(&["sql", "-t", &table, "--backend", "cpu", "--format", "csv", sql]));
+    let lines: Vec<&str> = csv.lines().collect();
+    assert_eq!(lines[0], "l_returnflag,n");
+    assert_eq!(lines.len(), 4, "{csv}");
+    let json = stdout(&pilaster(&["sql", "-t", &table, "--backend", "cpu", "--format", "json", sql]));
+    let first: serde_json::Value = serde_json::from_str(json.lines().next().expect("a row")).expect("JSON");
+    assert_eq!(format!("{},{}", first["l_returnflag"].as_str().expect("text"), first["n"]), lines[1]);
+    let drawn = stdout(&pilaster(&["sql", "-t", &table, "--backend", "cpu", sql]));
+    assert!(drawn.contains("| A "), "{drawn}");
+}
+
+#[test]
+fn explain_and_analyze_show_the_placement() {
+    let folder = tempfile::tempdir().expect("a folder");
+    generate(folder.path());
+    let table = format!("t={}", folder.path().join("lineitem.parquet").display());
+    let sql = "SELECT sum(l_extendedprice) FROM t WHERE l_quantity < 10";
+    let plan = stdout(&pilaster(&["sql", "-t", &table, "--backend", "cpu", "--explain", sql]));
+    assert!(plan.contains("PilasterExec: backend=cpu"), "{plan}");
+    let report = stdout(&pilaster(&["sql", "-t", &table, "--backend", "cpu", "--analyze", sql]));
+    assert!(report.contains("LEFT") && report.contains("1 rows in"), "{report}");
+}
+
+#[test]
+fn failures_are_messages_on_stderr_and_an_exit_code() {
+    let unknown = pilaster(&["sql", "SELECT * FROM nowhere"]);
+    assert_eq!(unknown.status.code(), Some(1));
+    assert!(unknown.stdout.is_empty());
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("nowhere"));
+    let missing = pilaster(&["sql", "-t", "t=/no/such/file.parquet", "SELECT 1"]);
+    assert_eq!(missing.status.code(), Some(1));
+    assert_eq!(pilaster(&["sql", "--format", "xml", "SELECT 1"]).status.code(), Some(2));
+    assert_eq!(pilaster(&["bench", "tpch", "--queries", "99", "--scale", "0.01"]).status.code(), Some(1));
+}
+
+#[test]
+fn devices_lists_adapters_as_json() {
+    let listed = stdout(&pilaster(&["devices", "--json"]));
+    let parsed: serde_json::Value = serde_json::from_str(&listed).expect("JSON");
+    assert!(parsed.is_array());
+}
+
+#[test]
+fn bench_checks_answers_and_writes_records() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let data = folder.path().join("data");
+    let file = folder.path().join("records.jsonl");
+    let (data, file) = (data.to_str().expect("UTF-8"), file.to_str().expect("UTF-8"));
+    let table = stdout(&pilaster(&[
+        "bench",
+        "tpch",
+        "--scale",
+        "0.01",
+        "--reps",
+        "1",
+        "--threads",
+        "2",
+        "--backend",
+        "cpu",
+        "--data",
+        data,
+        "--json",
+        file,
+    ]));
+    assert_eq!(table.matches(" ok ").count(), 4, "{table}");
+    let records = std::fs::read_to_string(file).expect("records");
+    assert_eq!(records.lines().count(), 4);
+    for line in records.lines() {
+        let record: serde_json::Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(record["answer"], "ok");
+        assert!(record["median_s"].as_f64().is_some_and(|seconds| seconds > 0.0));
+    }
+}
