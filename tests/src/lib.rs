@@ -2,7 +2,7 @@
 //!
 //! | module | is |
 //! | --- | --- |
-//! | [`reference`] | every operator again, row by row, in exact arithmetic; shares no code with the kernels |
+//! | [`mod@reference`] | every operator again, row by row, in exact arithmetic; shares no code with the kernels |
 //! | [`strategies`] | proptest strategies: columns of all types and layouts, expressions, aggregations, sort keys |
 //! | [`compare`] | rows as lists or multisets, exact or within a stated bound; errors by kind; types |
 //! | [`devices`] | one device per profile, shared by all tests of a binary |

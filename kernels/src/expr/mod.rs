@@ -9,7 +9,7 @@
 //!   `THEN` where its `WHEN` is the first that is true. So which errors surface does not depend on the backend.
 //! - A value under a null is never looked at.
 //!
-//! The tree carries its types: [`Expr`]s are made by the constructors in [`build`], which check them once.
+//! The tree carries its types: [`Expr`]s are made by the constructors of [`Expr`], which check them once.
 
 use std::fmt;
 use std::sync::Arc;

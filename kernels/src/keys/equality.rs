@@ -4,7 +4,7 @@
 //! | --- | --- |
 //! | booleans, integers, times, decimals within 64 bits | the value (`UInt64`: minus 2^63) |
 //! | floats | the integer whose order is the total order: one NaN, one zero |
-//! | strings, binaries | number of the value in order of appearance ([`Interner`]) |
+//! | strings, binaries | number of the value in order of appearance (an interner) |
 //! | dictionaries over these | the same number, looked up once per dictionary and not once per row |
 //! | decimals beyond 64 bits | number of the value, counted from the smallest code |
 //!

@@ -92,7 +92,7 @@ fn batch(random: &mut Random, rows: usize, most: i128) -> Vec<ArrayRef> {
         .collect();
     let flags: Vec<Option<bool>> = (0..rows)
         .map(|_| {
-            let flag = random.next() % 2 == 0;
+            let flag = random.next().is_multiple_of(2);
             random.maybe(flag)
         })
         .collect();
