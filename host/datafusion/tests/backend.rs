@@ -1,5 +1,7 @@
 //! DataFusion with Pilaster against DataFusion without.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
+
 #[path = "backend/agreement.rs"]
 mod agreement;
 #[path = "backend/explain.rs"]
