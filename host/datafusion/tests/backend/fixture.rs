@@ -48,7 +48,7 @@ fn noise(row: usize, salt: u64) -> u64 {
 
 fn fact() -> RecordBatch {
     let rows = || 0..ROWS;
-    let nullable = |row: usize, salt: u64| noise(row, salt + 100) % 10 != 0;
+    let nullable = |row: usize, salt: u64| !noise(row, salt + 100).is_multiple_of(10);
     let id = Int64Array::from_iter_values(rows().map(|row| row as i64));
     let small =
         Int32Array::from_iter(rows().map(|row| nullable(row, 1).then(|| (noise(row, 1) % 7) as i32 - 3)));
@@ -67,7 +67,7 @@ fn fact() -> RecordBatch {
     let ratio = Float64Array::from_iter(
         rows().map(|row| nullable(row, 8).then(|| (noise(row, 8) % 1000) as f64 / 8.0)),
     );
-    let good = BooleanArray::from_iter(rows().map(|row| nullable(row, 9).then(|| noise(row, 9) % 2 == 0)));
+    let good = BooleanArray::from_iter(rows().map(|row| nullable(row, 9).then(|| noise(row, 9).is_multiple_of(2))));
     RecordBatch::try_from_iter(vec![
         ("id", Arc::new(id) as ArrayRef),
         ("small", Arc::new(small)),
