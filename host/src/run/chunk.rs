@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Schema, SchemaRef};
+use arrow::error::ArrowError;
 use pilaster_kernels::{Error, Result, gather};
 
 /// Columns of one length; the length is kept apart for rows without columns.
@@ -60,25 +61,39 @@ impl Chunk {
         starts.map(move |start| self.slice(start, rows.min(self.rows - start)))
     }
 
-    /// The chunk as a batch of exactly `schema`: narrow decimals are widened, dictionaries become what the schema says.
+    /// The chunk as batches of exactly `schema`: narrow decimals are widened, dictionaries become what the schema says.
+    /// One batch, or several where the keys of a dictionary do not suffice for the distinct values of one.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] where a column has another logical type, or nulls that the schema rules out.
-    pub(crate) fn conform(self, schema: &SchemaRef) -> Result<RecordBatch> {
+    pub(crate) fn conform(&self, schema: &SchemaRef) -> Result<Vec<RecordBatch>> {
         if self.columns.len() != schema.fields().len() {
             let (columns, fields) = (self.columns.len(), schema.fields().len());
             return Err(Error::invalid(format!("{columns} columns for a schema of {fields}")));
         }
+        match self.one_batch(schema) {
+            Ok(batch) => Ok(vec![batch]),
+            Err(ArrowError::DictionaryKeyOverflowError) if self.rows > 1 => {
+                let half = self.rows / 2;
+                let mut batches = self.slice(0, half).conform(schema)?;
+                batches.extend(self.slice(half, self.rows - half).conform(schema)?);
+                Ok(batches)
+            }
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    fn one_batch(&self, schema: &SchemaRef) -> Result<RecordBatch, ArrowError> {
         let strict = CastOptions { safe: false, ..CastOptions::default() };
         let columns = self.columns.iter().zip(schema.fields()).map(|(column, field)| {
             if column.data_type() == field.data_type() {
                 return Ok(Arc::clone(column));
             }
-            Ok(cast_with_options(column, field.data_type(), &strict)?)
+            cast_with_options(column, field.data_type(), &strict)
         });
-        let columns = columns.collect::<Result<Vec<_>>>()?;
+        let columns = columns.collect::<Result<Vec<_>, _>>()?;
         let options = RecordBatchOptions::new().with_row_count(Some(self.rows));
-        Ok(RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)?)
+        RecordBatch::try_new_with_options(Arc::clone(schema), columns, &options)
     }
 }
 

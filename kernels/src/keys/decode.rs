@@ -5,6 +5,7 @@ use std::sync::Arc;
 use arrow::array::*;
 use arrow::buffer::NullBuffer;
 use arrow::datatypes::*;
+use arrow::error::ArrowError;
 
 use super::equality::{ColumnEncoder, FIRST_DIRECT};
 use super::float;
@@ -61,7 +62,8 @@ pub(crate) fn from_bytes(bytes: ArrayRef, to: &DataType) -> Result<ArrayRef> {
     to_declared(bytes, to)
 }
 
-/// `values` as an array of `to`: the one conversion back to declared types.
+/// `values` as an array of `to`: the one conversion back to declared types. Values stay plain where `to` is a dictionary
+/// with too few keys for them: whoever needs the dictionary cuts the rows into several arrays.
 pub(crate) fn to_declared(values: ArrayRef, to: &DataType) -> Result<ArrayRef> {
     if values.data_type() == to {
         return Ok(values);
@@ -71,7 +73,13 @@ pub(crate) fn to_declared(values: ArrayRef, to: &DataType) -> Result<ArrayRef> {
         value_type(to),
         &arrow::compute::CastOptions { safe: false, ..Default::default() },
     )?;
-    if plain.data_type() == to { Ok(plain) } else { Ok(arrow::compute::cast(plain.as_ref(), to)?) }
+    if plain.data_type() == to {
+        return Ok(plain);
+    }
+    match arrow::compute::cast(plain.as_ref(), to) {
+        Err(ArrowError::DictionaryKeyOverflowError) => Ok(plain),
+        converted => Ok(converted?),
+    }
 }
 
 /// Integer-like values (booleans, integers, unscaled decimals, times) as an array of `to`.

@@ -2,10 +2,10 @@
 
 use num_bigint::BigInt;
 use pilaster_kernels::aggregate::{Aggregate, AggregateFunction as F, AggregateSpec};
-use pilaster_kernels::expr::Expr;
+use pilaster_kernels::expr::{Expr, OverflowMode};
 
 use super::arithmetic::settle;
-use super::number::{decimal, fits, parts, round, ten, to_f64, to_i128};
+use super::number::{decimal, fits, parts, round, ten, to_f64, to_i128, wrap};
 use super::relation::{Row, Table, keeps};
 use super::{Answer, Kind, Kinds, all, evaluate, fails};
 use crate::Datum;
@@ -132,6 +132,10 @@ fn exact(aggregate: &Aggregate, sum: BigInt, count: usize, mean: bool) -> Answer
     let input = aggregate.input.as_ref().expect("a sum has an operand").data_type();
     let to = &aggregate.data_type;
     if !mean {
+        // Engines that wrap do so in the machine integer, also beyond a decimal's precision.
+        if aggregate.overflow == OverflowMode::Wrap {
+            return Ok((Datum::Int(to_i128(&wrap(&sum, to))), None));
+        }
         return Ok((settle(&sum, to, aggregate.overflow)?, None));
     }
     let Some((_, scale)) = decimal(&input) else {

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-use arrow::array::RecordBatch;
-use arrow::datatypes::DataType;
+use arrow::array::{ArrayRef, DictionaryArray, Int8Array, RecordBatch, StringArray};
+use arrow::datatypes::{DataType, Field, Schema};
 use pilaster::device::ShaderMode;
 use pilaster::plan::{MemorySource, Plan};
 use pilaster::{BackendChoice, Report, Session, SessionConfig};
@@ -275,4 +275,24 @@ fn random_plans_on_gpu_in_many_programs() {
         placed(case, &session, &case.input, &share)
     });
     share.at_least(60);
+}
+
+/// 200 groups under a schema whose dictionary keys are `Int8`: the result is split, not refused.
+#[test]
+fn more_groups_than_the_keys_of_a_dictionary() {
+    let part = |from: usize| -> RecordBatch {
+        let texts: Vec<String> = (from..from + 100).map(|at| format!("text {at}")).collect();
+        let keys = Int8Array::from_iter_values(0..100);
+        let column: ArrayRef = Arc::new(DictionaryArray::new(keys, Arc::new(StringArray::from(texts))));
+        RecordBatch::try_from_iter([("text", column)]).unwrap()
+    };
+    let source = MemorySource::try_new(vec![part(0), part(100)]).unwrap();
+    let key = ("text".to_string(), Expr::column(0, DataType::Utf8));
+    let plan = Plan::input(Arc::new(source)).aggregate(vec![key], vec![]).unwrap();
+    let text = DataType::Dictionary(Box::new(DataType::Int8), Box::new(DataType::Utf8));
+    let schema = Schema::new(vec![Field::new("text", text, true)]);
+    let plan = plan.with_schema(Arc::new(schema)).unwrap();
+    let (batches, _) = session(|_| {}).collect(&plan).unwrap();
+    assert_eq!(batches.iter().map(RecordBatch::num_rows).sum::<usize>(), 200);
+    assert!(batches.iter().all(|batch| batch.schema_ref() == plan.schema()));
 }

@@ -377,7 +377,8 @@ impl CpuAggregate {
         (1..=self.groups()).map(|group| counts.get(group).copied().unwrap_or(0)).collect()
     }
 
-    /// Keys, then aggregates, in their declared types, one row per group in order of first appearance. Without keys
+    /// Keys, then aggregates, in their declared types (plain, where a dictionary has too few keys), one row per group in
+    /// order of first appearance. Without keys
     /// there is one row, even over no rows.
     ///
     /// # Errors
