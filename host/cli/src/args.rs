@@ -105,6 +105,7 @@ pub struct SqlArgs {
     #[arg(long, value_name = "MIB")]
     pub memory_limit: Option<u64>,
     /// The statement; without it, a prompt is started.
+    #[arg(allow_hyphen_values = true)]
     pub sql: Option<String>,
 }
 

@@ -29,6 +29,11 @@ fn generated_data_answers_sql_in_every_format() {
     let json = stdout(&pilaster(&["sql", "-t", &table, "--backend", "cpu", "--format", "json", sql]));
     let first: serde_json::Value = serde_json::from_str(json.lines().next().expect("a row")).expect("JSON");
     assert_eq!(format!("{},{}", first["l_returnflag"].as_str().expect("text"), first["n"]), lines[1]);
+    let commented = format!("-- A comment first.\n{sql}");
+    assert_eq!(
+        stdout(&pilaster(&["sql", "-t", &table, "--backend", "cpu", "--format", "csv", &commented])),
+        csv
+    );
     let drawn = stdout(&pilaster(&["sql", "-t", &table, "--backend", "cpu", sql]));
     assert!(drawn.contains("| A "), "{drawn}");
 }

@@ -4,7 +4,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use parking_lot::Mutex;
+use parking_lot::{Mutex, MutexGuard};
 use pilaster_kernels::{Backend, Error, Result};
 use wgpu::{ErrorFilter, Features, Limits, PollError, PollType, SubmissionIndex};
 
@@ -19,6 +19,7 @@ pub(super) struct Connection {
     pub(super) device: wgpu::Device,
     pub(super) queue: wgpu::Queue,
     state: Arc<State>,
+    turn: Mutex<()>,
 }
 
 #[derive(Default)]
@@ -54,7 +55,7 @@ impl Connection {
         device.on_uncaptured_error(Arc::new(move |error| {
             seen.uncaptured.lock().get_or_insert_with(|| typed(error, "outside of a program", 0, 0));
         }));
-        Ok(Connection { device, queue, state })
+        Ok(Connection { device, queue, state, turn: Mutex::new(()) })
     }
 
     /// Why no more work can be done here.
@@ -75,6 +76,22 @@ impl Connection {
             return Err(Error::DeviceLost(reason));
         }
         self.state.uncaptured.lock().take().map_or(Ok(()), Err)
+    }
+
+    /// Waits for this thread's turn to submit and to wait for it. The queue runs one program after the other anyway, and
+    /// wgpu 30 panics where one thread's wait runs out while another's empties the queue (`Device::maintain` asserts
+    /// that an empty queue has passed every index waited for).
+    ///
+    /// # Errors
+    /// [`Error::Cancelled`], and as [`Connection::check`].
+    pub(super) fn turn(&self, cancel: &Cancellation) -> Result<MutexGuard<'_, ()>> {
+        loop {
+            cancel.check()?;
+            self.check()?;
+            if let Some(turn) = self.turn.try_lock_for(WAIT_SLICE) {
+                return Ok(turn);
+            }
+        }
     }
 
     /// Runs `work`, which creates objects or submits, and gives what wgpu has to say about it as a typed error.

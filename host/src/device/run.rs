@@ -83,7 +83,7 @@ impl Engine {
         self.connection.check()?;
         check::program(program, &self.tier, self.max_buffer_bytes)?;
         let pipelines = self.pipelines.of_program(&self.connection, program, mode)?;
-        cancel.check()?;
+        let _turn = self.connection.turn(cancel)?;
         let sizes = program.buffers.iter().map(buffer_bytes);
         let lease = self.pool.take_all(&self.connection, &self.bind_groups, &self.faults, sizes)?;
         let mut recording = Recording::new(self, program, &lease, time_limit);

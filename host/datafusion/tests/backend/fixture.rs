@@ -67,7 +67,8 @@ fn fact() -> RecordBatch {
     let ratio = Float64Array::from_iter(
         rows().map(|row| nullable(row, 8).then(|| (noise(row, 8) % 1000) as f64 / 8.0)),
     );
-    let good = BooleanArray::from_iter(rows().map(|row| nullable(row, 9).then(|| noise(row, 9).is_multiple_of(2))));
+    let good =
+        BooleanArray::from_iter(rows().map(|row| nullable(row, 9).then(|| noise(row, 9).is_multiple_of(2))));
     RecordBatch::try_from_iter(vec![
         ("id", Arc::new(id) as ArrayRef),
         ("small", Arc::new(small)),

@@ -299,3 +299,21 @@ fn a_sound_program_follows_a_refused_one() {
     let input = noise(100, 1);
     assert!(words(&device, &map_program(&text(MAP, device.tier()), &input)) == [map_expected(&input)]);
 }
+
+#[test]
+fn threads_that_share_a_device_all_get_their_words() {
+    let Some(device) = any() else { return };
+    let shader = text(MAP, device.tier());
+    // Long enough that waits run out and are taken up again while other threads' programs end.
+    let input = noise(1 << 20, 11);
+    let (program, expected) = (map_program(&shader, &input), map_expected(&input));
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..6 {
+                    assert!(words(&device, &program) == [expected.clone()]);
+                }
+            });
+        }
+    });
+}
