@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use datafusion_datasource::source::DataSourceExec;
 use datafusion_physical_expr::expressions::Column;
-use datafusion_physical_expr_common::sort_expr::LexOrdering;
+use datafusion_physical_expr_common::sort_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion_physical_plan::ExecutionPlan;
 use datafusion_physical_plan::aggregates::AggregateExec;
 use datafusion_physical_plan::buffer::BufferExec;
@@ -136,12 +136,7 @@ impl Lowering {
 
     fn projection(&mut self, projection: &ProjectionExec) -> Result<Plan> {
         let input = self.input(projection.input())?;
-        let schema = projection.input().schema();
-        let expressions = projection.expr().iter();
-        let expressions = expressions
-            .map(|item| Ok((item.alias.clone(), expr::lower(&item.expr, &schema)?)))
-            .collect::<Result<Vec<_>>>()?;
-        input.project(expressions)?.with_schema(projection.schema())
+        project(input, projection)
     }
 
     fn aggregate(&mut self, node: &AggregateExec) -> Result<Plan> {
@@ -175,14 +170,21 @@ impl Lowering {
         input.sort(keys, fetch)?.with_schema(schema)
     }
 
-    /// A merge of sorted partitions is a sort of what its children sort; of another node's order, it stays.
+    /// A merge of sorted partitions is one sort of their rows, also where a projection stands between the two. A merge of
+    /// another node's order stays.
     fn merge(&mut self, merge: &SortPreservingMergeExec) -> Result<Plan> {
-        let sort = merge.input().downcast_ref::<SortExec>();
-        let sort = sort.filter(|sort| sort.expr() == merge.expr() && sort.fetch() == merge.fetch());
-        match sort {
-            Some(sort) => self.sort(sort.input(), merge.expr(), merge.fetch()),
-            None => Err(unsupported("a merge of streams that we did not sort")),
+        let unsorted = || unsupported("a merge of streams that we did not sort");
+        if let Some(sort) = merge.input().downcast_ref::<SortExec>() {
+            let same = sort.expr() == merge.expr() && sort.fetch() == merge.fetch();
+            return if same { self.sort(sort.input(), merge.expr(), merge.fetch()) } else { Err(unsorted()) };
         }
+        let projection = merge.input().downcast_ref::<ProjectionExec>().ok_or_else(unsorted)?;
+        let sort = projection.input().downcast_ref::<SortExec>().ok_or_else(unsorted)?;
+        if sort.fetch() != merge.fetch() || !projects_order(projection, sort.expr(), merge.expr()) {
+            return Err(unsorted());
+        }
+        let sorted = self.sort(sort.input(), sort.expr(), merge.fetch())?;
+        project(sorted, projection)
     }
 
     fn limit_or_union(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<Plan> {
@@ -201,6 +203,26 @@ impl Lowering {
         }
         Err(unsupported(format!("operator {}", plan.name())))
     }
+}
+
+fn project(input: Plan, projection: &ProjectionExec) -> Result<Plan> {
+    let schema = projection.input().schema();
+    let expressions = projection.expr().iter();
+    let expressions = expressions
+        .map(|item| Ok((item.alias.clone(), expr::lower(&item.expr, &schema)?)))
+        .collect::<Result<Vec<_>>>()?;
+    input.project(expressions)?.with_schema(projection.schema())
+}
+
+/// True where rows ordered by `below` are, once projected, ordered by `above`, key by key.
+fn projects_order(projection: &ProjectionExec, below: &LexOrdering, above: &LexOrdering) -> bool {
+    let same_key = |(below, above): (&PhysicalSortExpr, &PhysicalSortExpr)| {
+        let column = above.expr.downcast_ref::<Column>();
+        let source = column.and_then(|column| projection.expr().get(column.index()));
+        below.options == above.options
+            && source.is_some_and(|source| source.expr.as_ref() == below.expr.as_ref())
+    };
+    below.len() == above.len() && below.iter().zip(above.iter()).all(same_key)
 }
 
 fn unsupported(what: impl std::fmt::Display) -> Error {

@@ -68,3 +68,14 @@ async fn strict_names_an_operator_that_stays_with_datafusion() {
         fixture::run(&strict, "SELECT id, row_number() OVER (ORDER BY id) FROM fact").await.unwrap_err();
     assert!(error.to_string().contains("Window"), "{error}");
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sort_above_a_projection_is_handed_over_whole() {
+    let folder = fixture::data();
+    let ours =
+        fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &[("backend", "cpu")]).await;
+    let sql = "SELECT flag AS f, sum(price) AS total FROM fact GROUP BY flag ORDER BY f DESC";
+    let plan = text(&ours, &format!("EXPLAIN {sql}")).await;
+    assert!(!plan.contains("SortPreservingMergeExec"), "{plan}");
+    assert!(plan.contains("LEFT Sort"), "{plan}");
+}
