@@ -1,7 +1,7 @@
 """Computes the stored answers with DuckDB over Parquet files that `pilaster gen` (or the crate's generator) made.
 
     pip install duckdb
-    python make.py SCALE FOLDER      # e.g. 0.1 /tmp/tpch-0.1; once per scale
+    python make.py SCALE FOLDER      # e.g. 0.1 DATA/tpch-0.1; once per scale
 
 Writes answers/tpch/sfSCALE/qNN.csv (header `name:TYPE`, an empty field is null) and src/answers/stored.rs.
 Answers longer than LIMIT_BYTES are left out: the repository stays small.

@@ -234,7 +234,7 @@ fn own_bytes(array: &dyn Array) -> u64 {
 ///
 /// Windows where no row survived are skipped without being decoded (whole pages of them without being decompressed). In
 /// the others all rows are decoded and then filtered: to skip row by row inside a page costs the decoder more than
-/// it spares (TPC-H Q6, 2 rows of 100 survive: 164 ms against 84 ms; `bench-data/records/2026-11-21-scan.md`).
+/// it spares (TPC-H Q6, 2 rows of 100 survive: 164 ms against 84 ms; `bench-data/records/epyc-2-cores/2026-11-21-scan.md`).
 struct Window {
     rows: usize,
     survivors: usize,
