@@ -1,7 +1,7 @@
 //! Aggregation and rank sort on a device against loops over cells.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use arrow::array::{
     Array, ArrayRef, AsArray, BooleanArray, Date32Array, Decimal128Array, Float32Array, Float64Array,
@@ -12,7 +12,7 @@ use arrow::datatypes::{
     UInt64Type, i256,
 };
 use pilaster::Cancellation;
-use pilaster::device::{Device, DeviceConfig, Profile};
+use pilaster::device::{Device, Profile, ShaderMode};
 use pilaster_kernels::aggregate::gpu::{GpuAggregate, GpuAggregateSettings, Grouping, Outcome};
 use pilaster_kernels::aggregate::partial::{Partial, StateColumn};
 use pilaster_kernels::aggregate::{Aggregate, AggregateFunction, AggregateSpec};
@@ -20,21 +20,13 @@ use pilaster_kernels::expr::{CompareOp, Expr, OverflowMode, Rounding};
 use pilaster_kernels::gpu::column::pack;
 use pilaster_kernels::keys::order_words;
 use pilaster_kernels::sort::{SortKey, gpu as rank_sort};
+use pilaster_tests::devices::{device, profile};
 
 use AggregateFunction::{Avg, Count, CountRows, Max, Min, Sum};
 
-/// A device of each profile, opened once; none where the machine has no adapter: then there is nothing to compare with.
-fn devices() -> &'static [(Profile, Arc<Device>)] {
-    static DEVICES: OnceLock<Vec<(Profile, Arc<Device>)>> = OnceLock::new();
-    let open =
-        |profile| Some((profile, Device::open(&DeviceConfig { profile, ..DeviceConfig::default() }).ok()?));
-    DEVICES.get_or_init(|| {
-        let devices: Vec<_> = [Profile::Baseline, Profile::Full].into_iter().filter_map(open).collect();
-        if devices.is_empty() {
-            eprintln!("skipped: no adapter");
-        }
-        devices
-    })
+/// The device of this round's profile; none where the machine has no adapter, which is counted as a skip.
+fn opened() -> Option<(Profile, Arc<Device>)> {
+    Some((profile(), device("aggregate_gpu_smoke", ShaderMode::Checked)?))
 }
 
 /// One value, whatever its type.
@@ -329,9 +321,9 @@ const WHOLE: u64 = 64 << 20;
 fn compare(query: &Query<'_>, rows: usize, binding_bytes: u64, grouping: Grouping, mode: &str) {
     let table = table(rows, rows as u64);
     let expected = query.reference(&table, rows);
-    for (profile, device) in devices() {
+    if let Some((profile, device)) = opened() {
         let settings = GpuAggregateSettings { grouping, ..GpuAggregateSettings::default() };
-        let (partial, ran, _) = run(device, query, &table, binding_bytes, settings);
+        let (partial, ran, _) = run(&device, query, &table, binding_bytes, settings);
         assert_eq!(ran, mode);
         let found = shown(&partial);
         assert_eq!(found.len(), expected.len(), "{profile:?} {rows} rows: groups");
@@ -421,13 +413,13 @@ fn hash_table_grows() {
         predicate: false,
     };
     let expected = query.reference(&table, rows);
-    for (_, device) in devices() {
-        let (partial, mode, retries) = run(device, &query, &table, 1 << 20, GpuAggregateSettings::default());
+    if let Some((_, device)) = opened() {
+        let (partial, mode, retries) = run(&device, &query, &table, 1 << 20, GpuAggregateSettings::default());
         assert_eq!((mode, retries), ("hash table", 1));
         assert_eq!(shown(&partial), expected);
         let settings =
             GpuAggregateSettings { expected_groups: Some(rows as u64), ..GpuAggregateSettings::default() };
-        assert_eq!(run(device, &query, &table, 1 << 20, settings).2, 0);
+        assert_eq!(run(&device, &query, &table, 1 << 20, settings).2, 0);
     }
 }
 
@@ -451,7 +443,7 @@ fn rank_sort_is_stable() {
             let mut expected: Vec<u32> = (0..rows as u32).collect();
             let of = |row: u32| &words.words[row as usize * words.width..][..words.width];
             expected.sort_by(|&left, &right| of(left).cmp(of(right)));
-            for (_, device) in devices() {
+            if let Some((_, device)) = opened() {
                 let program = rank_sort::program(&words, device.tier()).unwrap();
                 let output = device.run(&program, &Cancellation::new()).unwrap().output;
                 assert_eq!(rank_sort::decode(&output, rows).unwrap(), expected);

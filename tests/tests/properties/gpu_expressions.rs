@@ -8,7 +8,7 @@ use arrow::array::{
 };
 use arrow::compute::{cast, concat};
 use arrow::datatypes::{DataType, TimeUnit};
-use pilaster::device::{AdapterChoice, Device, DeviceConfig, Profile, adapters};
+use pilaster::device::{Device, Profile, ShaderMode};
 use pilaster::run::Cancellation;
 use pilaster_kernels::Error;
 use pilaster_kernels::expr::like::LikePattern;
@@ -17,6 +17,7 @@ use pilaster_kernels::expr::{
 };
 use pilaster_kernels::filter::gpu::{GpuFilter, Outcome};
 use pilaster_kernels::gpu::column::{DeviceColumns, pack};
+use pilaster_tests::devices::{device, profile};
 
 const MONEY: DataType = DataType::Decimal128(15, 2);
 const HUGE: DataType = DataType::Decimal128(38, 4);
@@ -305,15 +306,9 @@ fn comparable(array: &ArrayRef) -> ArrayRef {
     }
 }
 
-fn devices() -> Vec<(Profile, Arc<Device>)> {
-    if adapters().is_empty() {
-        println!("SKIPPED: no adapter on this machine");
-    }
-    let open = |profile| {
-        let config = DeviceConfig { profile, adapter: AdapterChoice::First, ..DeviceConfig::default() };
-        Device::open(&config).ok().map(|device| (profile, device))
-    };
-    Profile::ALL.into_iter().filter_map(open).collect()
+/// The device of this round's profile; none where the machine has no adapter, which is counted as a skip.
+fn opened() -> Option<(Profile, Arc<Device>)> {
+    Some((profile(), device("gpu_expressions", ShaderMode::Checked)?))
 }
 
 fn check(
@@ -347,7 +342,7 @@ fn gpu_expressions_agree_with_the_cpu() {
         Expr::like(column(TEXT), LikePattern::new("a%", None, false).unwrap(), false).unwrap(),
     )
     .unwrap();
-    for (profile, device) in devices() {
+    if let Some((profile, device)) = opened() {
         check(&device, profile, &moderate, Some(&predicate), &expressions());
         check(&device, profile, &extreme, None, &wrapping());
     }
@@ -370,7 +365,7 @@ fn gpu_errors_are_those_of_the_cpu() {
         strict(column(WIDE), Decimal128(10, 4)),
     ];
     let never = compare(CompareOp::Gt, column(DATE), Expr::literal(Scalar::date32(1_000_000)));
-    for (profile, device) in devices() {
+    if let Some((profile, device)) = opened() {
         for expr in &exprs {
             let one = std::slice::from_ref(expr);
             let expected = on_the_cpu(&extreme, None, one).unwrap_err();

@@ -15,9 +15,10 @@ struct Round {
 }
 
 /// The first runs with the whole workspace; the others repeat the property tests only.
-const ROUNDS: [Round; 5] = [
+const ROUNDS: [Round; 6] = [
     Round { profile: "full", vector_bits: "256" },
     Round { profile: "baseline", vector_bits: "256" },
+    Round { profile: "int64", vector_bits: "256" },
     Round { profile: "subgroups", vector_bits: "128" },
     Round { profile: "subgroups", vector_bits: "256" },
     Round { profile: "subgroups", vector_bits: "512" },

@@ -1,6 +1,7 @@
 //! Two sessions over the same files: stock, and with Pilaster.
 
 use std::fs::File;
+use std::io::Write as _;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -152,4 +153,20 @@ pub fn rows(batches: &[RecordBatch], ordered: bool) -> Vec<String> {
 pub fn nodes(plan: &Arc<dyn ExecutionPlan>) -> usize {
     let below: usize = plan.children().into_iter().map(nodes).sum();
     below + usize::from(plan.is::<PilasterExec>())
+}
+
+/// Operators of a plan that has run which the GPU took.
+pub fn taken(plan: &Arc<dyn ExecutionPlan>) -> usize {
+    let below: usize = plan.children().into_iter().map(taken).sum();
+    below + plan.downcast_ref::<PilasterExec>().map_or(0, |node| node.report().unwrap().taken())
+}
+
+/// A skip: counted by the run of all tests, a failure where a GPU is required.
+pub fn skip(test: &str, reason: &str) {
+    assert!(std::env::var("PILASTER_TEST_GPU").as_deref() != Ok("required"), "{test}: {reason}");
+    println!("SKIPPED {test}: {reason}");
+    if let Some(file) = std::env::var_os("PILASTER_TEST_SKIPS") {
+        let mut file = File::options().append(true).create(true).open(file).unwrap();
+        writeln!(file, "{test}: {reason}").unwrap();
+    }
 }
