@@ -11,6 +11,7 @@
 //! | [`sort`] | stable order of a batch by several keys |
 //! | [`gather`] | rows by index |
 //! | [`keys`] | any list of key columns as machine words |
+//! | [`parquet`] | Parquet pages to arrays |
 //! | [`gpu`] | columns as device words; programs of dispatches |
 
 pub mod aggregate;
@@ -21,6 +22,7 @@ pub mod gather;
 pub mod gpu;
 pub mod keys;
 pub mod memory;
+pub mod parquet;
 pub mod simd;
 pub mod sort;
 
