@@ -17,6 +17,11 @@ dispatched! {
         values.iter().map(|&value| f(value)).collect()
     }
 
+    /// Appends `f` of each value.
+    pub(crate) fn append[T: Copy, O, F: Fn(T) -> O](out: &mut Vec<O>, values: &[T], f: F) {
+        out.extend(values.iter().map(|&value| f(value)));
+    }
+
     /// `f` of each pair; the slices are equally long.
     pub(crate) fn zip[L: Copy, R: Copy, O, F: Fn(L, R) -> O](left: &[L], right: &[R], f: F) -> Vec<O> {
         left.iter().zip(right).map(|(&l, &r)| f(l, r)).collect()

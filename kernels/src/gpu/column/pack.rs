@@ -11,11 +11,11 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, BooleanBufferBuilder};
 use arrow::buffer::Buffer;
-use arrow::datatypes::{ArrowNativeType, DataType};
+use arrow::datatypes::DataType;
 use rayon::prelude::*;
 
 use super::source::{
-    Narrow, Source, Values, append_low_bits, integer_bytes, measure, nulls_of, plain_source, with_values,
+    Source, Values, Word, append_low_bits, integer_bytes, measure, nulls_of, plain_source, with_values,
 };
 use super::strings::{Interner, is_text};
 use super::{ColumnLayout, DeviceBatch, DeviceColumns, Dictionary, Storage};
@@ -349,18 +349,7 @@ fn whole_words(mut builder: BooleanBufferBuilder) -> Buffer {
 }
 
 /// The low bits of each value, padded to whole words.
-fn narrowed<U: ArrowNativeType + Default>(column: &Prepared, arena: &[Slice]) -> Buffer
-where
-    i8: Narrow<U>,
-    i16: Narrow<U>,
-    i32: Narrow<U>,
-    i64: Narrow<U>,
-    i128: Narrow<U>,
-    u8: Narrow<U>,
-    u16: Narrow<U>,
-    u32: Narrow<U>,
-    u64: Narrow<U>,
-{
+fn narrowed<U: Word>(column: &Prepared, arena: &[Slice]) -> Buffer {
     let rows: usize = arena.iter().map(|slice| slice.rows).sum();
     let per_word = (4 / size_of::<U>()).max(1);
     let mut out: Vec<U> = Vec::with_capacity(rows.next_multiple_of(per_word));

@@ -5,6 +5,7 @@ use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowNativeType, DataType};
 
 use crate::error::{Backend, Error, Result};
+use crate::simd::lanes::{append, min_max_valid};
 
 /// Width of the types that are integers to a machine.
 pub(super) fn integer_bytes(data_type: &DataType) -> Option<u64> {
@@ -97,12 +98,7 @@ pub(super) fn nulls_of(array: &ArrayRef) -> Option<NullBuffer> {
 /// Smallest and largest valid value.
 pub(super) fn measure(source: &Source) -> Option<(i128, i128)> {
     with_values!(&source.values, values => {
-        let range = match &source.nulls {
-            None => extremes(values),
-            Some(nulls) => nulls.valid_slices().filter_map(|(start, end)| extremes(&values[start..end])).reduce(
-                |(low, high), (other_low, other_high)| (low.min(other_low), high.max(other_high)),
-            ),
-        };
+        let range = min_max_valid(values, source.nulls.as_ref());
         range.map(|(low, high)| (widen(low), widen(high)))
     }, _ => None)
 }
@@ -111,62 +107,64 @@ fn widen(value: impl Into<i128>) -> i128 {
     value.into()
 }
 
-fn extremes<T: Copy + Ord>(values: &[T]) -> Option<(T, T)> {
-    let first = *values.first()?;
-    Some(values.iter().fold((first, first), |(low, high), &value| (low.min(value), high.max(value))))
-}
-
 /// Appends the low bits of each value of rows `start..start + rows`; zero under nulls.
-pub(super) fn append_low_bits<U: Copy + Default>(out: &mut Vec<U>, source: &Source, start: usize, rows: usize)
-where
-    i8: Narrow<U>,
-    i16: Narrow<U>,
-    i32: Narrow<U>,
-    i64: Narrow<U>,
-    i128: Narrow<U>,
-    u8: Narrow<U>,
-    u16: Narrow<U>,
-    u32: Narrow<U>,
-    u64: Narrow<U>,
-{
+pub(super) fn append_low_bits<U: Word>(out: &mut Vec<U>, source: &Source, start: usize, rows: usize) {
     let nulls = source.nulls.as_ref().map(|nulls| nulls.slice(start, rows));
     with_values!(&source.values, values => append_narrowed(out, &values[start..start + rows], nulls.as_ref()), _ => ());
 }
 
-fn append_narrowed<T: Narrow<U>, U: Copy + Default>(
+fn append_narrowed<T: Copy, U: Copy + Default + LowBits<T>>(
     out: &mut Vec<U>,
     values: &[T],
     nulls: Option<&NullBuffer>,
 ) {
     let Some(nulls) = nulls else {
-        out.extend(values.iter().map(|value| value.narrow()));
+        append(out, values, U::low_bits);
         return;
     };
     let start = out.len();
     out.resize(start + values.len(), U::default());
     let out = &mut out[start..];
     for (start, end) in nulls.valid_slices() {
-        for (slot, value) in out[start..end].iter_mut().zip(&values[start..end]) {
-            *slot = value.narrow();
+        for (slot, &value) in out[start..end].iter_mut().zip(&values[start..end]) {
+            *slot = U::low_bits(value);
         }
     }
 }
 
-/// Truncation to the low bits.
-pub(super) trait Narrow<U>: Copy {
-    fn narrow(self) -> U;
+/// Truncation of a `T` to its low bits.
+pub(super) trait LowBits<T> {
+    fn low_bits(value: T) -> Self;
 }
 
-macro_rules! narrow {
-    ($($from:ty),*) => {$(
-        narrow!(@to $from: u8, u16, u32, u64, i128);
+/// A machine word that the values of any [`Source`] can be cut down to.
+pub(super) trait Word:
+    ArrowNativeType
+    + Default
+    + LowBits<i8>
+    + LowBits<i16>
+    + LowBits<i32>
+    + LowBits<i64>
+    + LowBits<i128>
+    + LowBits<u8>
+    + LowBits<u16>
+    + LowBits<u32>
+    + LowBits<u64>
+{
+}
+
+macro_rules! words {
+    ($($to:ty),*) => {$(
+        impl Word for $to {}
+        words!(@to $to: i8, i16, i32, i64, i128, u8, u16, u32, u64);
     )*};
-    (@to $from:ty: $($to:ty),*) => {$(
-        impl Narrow<$to> for $from {
-            fn narrow(self) -> $to {
-                self as $to
+    (@to $to:ty: $($from:ty),*) => {$(
+        impl LowBits<$from> for $to {
+            #[inline(always)]
+            fn low_bits(value: $from) -> $to {
+                value as $to
             }
         }
     )*};
 }
-narrow!(i8, i16, i32, i64, i128, u8, u16, u32, u64);
+words!(u8, u16, u32, u64, i128);
