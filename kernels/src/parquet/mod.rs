@@ -9,6 +9,12 @@
 //! ```
 //! Nothing here knows files, page headers in Thrift or codecs: a page comes as bytes with its facts, a column as a [`Leaf`].
 
+mod leaf;
+mod nested;
+
+pub use leaf::LeafReader;
+pub use nested::{Nested, assemble};
+
 use std::borrow::Cow;
 
 use arrow::buffer::Buffer;
@@ -186,9 +192,11 @@ pub struct LevelBatch {
     pub repetition: Vec<u16>,
 }
 
-/// What [`LeafReader`](self) gives for a stretch of rows.
+/// What [`LeafReader`] gives for a stretch of rows.
 #[derive(Debug, Clone)]
 pub struct LeafBatch {
+    /// Rows in it: as many as asked for, fewer only where the chunk ended.
+    pub rows: usize,
     /// One element for each slot: its validity is `definition == max_definition`.
     pub array: arrow::array::ArrayRef,
     /// The levels, where wanted.
