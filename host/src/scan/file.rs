@@ -1,6 +1,5 @@
 //! One Parquet file: its footer, checked and kept, and positioned reads of its column chunks.
 
-use std::fs::File;
 use std::ops::Range;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
@@ -14,6 +13,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use pilaster_kernels::{Error, Result};
 
 use super::FileSlice;
+use super::fetch::Store;
 
 /// A file with its footer. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -22,7 +22,7 @@ pub(super) struct ScanFile {
     pub(super) metadata: Arc<ParquetMetaData>,
     /// As the `parquet` crate maps it to Arrow, hints of the writer included.
     pub(super) schema: SchemaRef,
-    handle: Arc<File>,
+    store: Store,
     /// For each root column its leaves, in order.
     leaves: Arc<[Range<usize>]>,
 }
@@ -106,20 +106,18 @@ pub(super) fn list(paths: &[impl AsRef<Path>]) -> Result<Vec<PathBuf>> {
 
 impl ScanFile {
     pub(super) fn open(path: &Path) -> Result<Self> {
-        let handle = File::open(path).map_err(|error| io_error(path, &error))?;
-        let length = handle.metadata().map_err(|error| io_error(path, &error))?.len();
+        let store = Store::open(path).map_err(|error| io_error(path, &error))?;
+        Self::of(path, store)
+    }
+
+    /// A file whose bytes are in `store`; `path` is what errors call it.
+    pub(super) fn of(path: &Path, store: Store) -> Result<Self> {
         let place = Place { path: path.into(), row_group: None, column: None };
-        let loaded = place.decode(|| ArrowReaderMetadata::load(&handle, ArrowReaderOptions::new()))?;
+        let loaded = place.decode(|| ArrowReaderMetadata::load(&store, ArrowReaderOptions::new()))?;
         let metadata = Arc::clone(loaded.metadata());
-        check_footer(&metadata, length, &place)?;
+        check_footer(&metadata, store.length(), &place)?;
         let leaves = leaves_by_root(&metadata, loaded.schema(), &place)?;
-        Ok(Self {
-            path: path.into(),
-            metadata,
-            schema: Arc::clone(loaded.schema()),
-            handle: Arc::new(handle),
-            leaves,
-        })
+        Ok(Self { path: path.into(), metadata, schema: Arc::clone(loaded.schema()), store, leaves })
     }
 
     pub(super) fn place(&self, row_group: usize) -> Place {
@@ -203,8 +201,7 @@ impl ScanFile {
     pub(super) fn read_chunk(&self, row_group: usize, leaf: usize) -> Result<Bytes> {
         let (start, length) = self.metadata.row_group(row_group).column(leaf).byte_range();
         // Checked against the file's length when the footer was read; the file may have shrunk since.
-        let mut buffer = vec![0; length as usize];
-        read_exact_at(&self.handle, &mut buffer, start).map_err(|error| match error.kind() {
+        self.store.read(start, length as usize).map_err(|error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => Error::CorruptFile {
                 path: self.path.display().to_string(),
                 column: Some(self.metadata.row_group(row_group).column(leaf).column_path().string()),
@@ -213,30 +210,8 @@ impl ScanFile {
                 reason: format!("it ends within the {length} bytes of this column chunk"),
             },
             _ => io_error(&self.path, &error),
-        })?;
-        Ok(buffer.into())
+        })
     }
-}
-
-#[cfg(unix)]
-fn read_exact_at(file: &File, buffer: &mut [u8], offset: u64) -> std::io::Result<()> {
-    std::os::unix::fs::FileExt::read_exact_at(file, buffer, offset)
-}
-
-#[cfg(windows)]
-fn read_exact_at(file: &File, mut buffer: &mut [u8], mut offset: u64) -> std::io::Result<()> {
-    while !buffer.is_empty() {
-        match std::os::windows::fs::FileExt::seek_read(file, buffer, offset) {
-            Ok(0) => return Err(std::io::ErrorKind::UnexpectedEof.into()),
-            Ok(read) => {
-                buffer = &mut buffer[read..];
-                offset += read as u64;
-            }
-            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
-            Err(error) => return Err(error),
-        }
-    }
-    Ok(())
 }
 
 /// Everything later code takes for granted about a footer, so that no offset or count of it is trusted unchecked.

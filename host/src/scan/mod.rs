@@ -21,13 +21,16 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
+use bytes::Bytes;
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::memory::{Reserve, Unlimited};
 use pilaster_kernels::{Error, Result};
 
+use self::fetch::Store;
 use self::file::ScanFile;
 
 mod chunks;
+mod fetch;
 mod file;
 mod page;
 mod predicate;
@@ -153,6 +156,18 @@ impl Scan {
     /// [`Error::InvalidInput`] for no file at all or schemas that differ, [`Error::Io`], [`Error::CorruptFile`].
     pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self> {
         let files = file::list(paths)?.iter().map(|path| ScanFile::open(path)).collect::<Result<Vec<_>>>()?;
+        Self::of_files(files)
+    }
+
+    /// The bytes of one file that lies in memory; `name` is what errors and reports call it.
+    ///
+    /// # Errors
+    /// [`Error::CorruptFile`].
+    pub fn from_bytes(name: impl AsRef<Path>, bytes: Bytes) -> Result<Self> {
+        Self::of_files(vec![ScanFile::of(name.as_ref(), Store::Memory(bytes))?])
+    }
+
+    fn of_files(files: Vec<ScanFile>) -> Result<Self> {
         let Some(first) = files.first() else {
             return Err(Error::invalid("a scan needs at least one Parquet file"));
         };

@@ -521,6 +521,18 @@ fn files_that_are_not_there_or_not_parquet() {
     }
 }
 
+#[test]
+fn a_file_in_memory() {
+    let (_folder, path) = file(properties().build());
+    let bytes = bytes::Bytes::from(std::fs::read(&path).unwrap());
+    let scan = Scan::from_bytes("in memory", bytes.clone()).unwrap();
+    assert_eq!(logical(scan.schema(), &read(&scan, &ReadOptions::default()).unwrap()), table());
+    match Scan::from_bytes("cut", bytes.slice(..bytes.len() / 2)) {
+        Err(Error::CorruptFile { path, .. }) => assert_eq!(path, "cut"),
+        other => panic!("{other:?}"),
+    }
+}
+
 /// Reads everything, with and without a predicate: either typed errors, or rows of the right shape.
 fn survives(path: &Path, expected: &RecordBatch, same: bool) {
     let scan = match Scan::open(&[path]) {
