@@ -35,9 +35,12 @@ mod file;
 mod page;
 mod predicate;
 mod prune;
+mod ranges;
 mod read;
 mod statistics;
 mod types;
+
+pub use self::ranges::RowRanges;
 
 /// Rows of a batch where the caller does not say: large enough to amortise per-batch work, small enough for the caches.
 pub const DEFAULT_BATCH_ROWS: usize = 32 * 1024;
@@ -77,17 +80,20 @@ struct SlicedFile {
     row_groups: Vec<usize>,
 }
 
-/// One row group to read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+/// One row group to read, or some ranges of its rows.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ScanTask {
     file: usize,
     row_group: usize,
     rows: usize,
     compressed_bytes: u64,
+    /// Rows that are to be read; all where absent. Pages without any of them are not decompressed, and rows outside do
+    /// not come out, with or without a predicate.
+    ranges: Option<Arc<RowRanges>>,
 }
 
 impl ScanTask {
-    /// Rows of the row group, before any predicate.
+    /// Rows that are to be read, before any predicate.
     #[must_use]
     pub fn rows(&self) -> usize {
         self.rows
@@ -97,6 +103,12 @@ impl ScanTask {
     #[must_use]
     pub fn compressed_bytes(&self) -> u64 {
         self.compressed_bytes
+    }
+
+    /// Which rows of the row group, where not all are to be read.
+    #[must_use]
+    pub fn ranges(&self) -> Option<&RowRanges> {
+        self.ranges.as_deref()
     }
 }
 

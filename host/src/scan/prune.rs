@@ -34,7 +34,7 @@ pub(super) fn tasks(scan: &Scan, predicate: Option<&Expr>) -> Result<ScanTasks> 
                     report.rows_pruned += rows as u64;
                     report.bytes_pruned += compressed_bytes;
                 }
-                None => tasks.push(ScanTask { file: index, row_group, rows, compressed_bytes }),
+                None => tasks.push(ScanTask { file: index, row_group, rows, compressed_bytes, ranges: None }),
             }
         }
     }

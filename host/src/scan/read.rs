@@ -23,7 +23,7 @@ use super::chunks::Chunks;
 use super::file::{Place, ScanFile};
 use super::predicate::columns;
 use super::types::{as_logical, physical_type};
-use super::{ReadOptions, Scan, ScanTask, page};
+use super::{ReadOptions, RowRanges, Scan, ScanTask, page};
 
 /// Bytes of a task's budget, given back when dropped.
 #[derive(Debug)]
@@ -66,7 +66,9 @@ fn physical(field: &FieldRef, array: &ArrayRef) -> FieldRef {
 struct RowGroup {
     file: ScanFile,
     row_group: usize,
+    /// Rows to read: all of the row group, or those of `ranges`.
     rows: usize,
+    ranges: Option<Arc<RowRanges>>,
     place: Place,
     /// Logical fields of the scan, and the root column of the file behind each.
     fields: Vec<(FieldRef, Option<usize>)>,
@@ -102,7 +104,8 @@ impl RowGroup {
         Ok(Self {
             file: file.clone(),
             row_group: task.row_group,
-            rows: file.rows(task.row_group),
+            rows: task.rows,
+            ranges: task.ranges.clone(),
             place,
             fields,
         })
@@ -121,6 +124,12 @@ impl RowGroup {
         let roots = columns.iter().filter_map(|&index| self.fields[index].1);
         let sizes = roots.map(|root| self.file.sizes(self.row_group, root));
         sizes.fold(0, |sum: u64, (encoded, plain)| sum.saturating_add(encoded).saturating_add(plain))
+    }
+
+    /// The rows of `ranges`.
+    fn selection(&self) -> Option<RowSelection> {
+        let ranges = self.ranges.as_ref()?.ranges().iter().cloned();
+        Some(RowSelection::from_consecutive_ranges(ranges, self.file.rows(self.row_group)))
     }
 
     /// Opens root columns of the file, in their narrow physical types.
@@ -279,6 +288,11 @@ impl Source {
                 |window: &Window| RowSelector { row_count: window.rows, skip: window.survivors == 0 };
             windows.iter().map(select).collect::<Vec<_>>().into()
         });
+        // Windows count the rows of the ranges only.
+        let selection = match (group.selection(), selection) {
+            (Some(ranges), Some(windows)) => Some(ranges.and_then(&windows)),
+            (ranges, windows) => ranges.or(windows),
+        };
         let reader = group.open(&roots, selection, batch_rows, reserved)?;
         Ok(Self { reader, roots: roots.into_iter().collect(), rows_left, batch_rows })
     }

@@ -225,7 +225,7 @@ fn projections_and_outputs_keep_their_places() {
     let counted = read(&nothing, &ReadOptions::default()).unwrap();
     assert_eq!(counted.iter().map(RecordBatch::num_rows).sum::<usize>(), ROWS);
     assert!(scan.with_projection(vec![9]).is_err());
-    let task = scan.tasks(None).unwrap().tasks[0];
+    let task = scan.tasks(None).unwrap().tasks[0].clone();
     assert!(scan.read(&task, &ReadOptions { output: Some(vec![2]), ..ReadOptions::default() }).is_err());
 }
 
@@ -492,7 +492,7 @@ fn nested_and_unsigned_columns() {
 fn memory_is_reserved_first_and_given_back() {
     let (_folder, path) = file(properties().build());
     let scan = Scan::open(&[&path]).unwrap();
-    let task = scan.tasks(None).unwrap().tasks[0];
+    let task = scan.tasks(None).unwrap().tasks[0].clone();
     let small = Arc::new(Budget::new(Backend::Cpu, 1000));
     let options = ReadOptions { reserve: Arc::clone(&small) as _, ..ReadOptions::default() };
     assert!(matches!(scan.read(&task, &options).map(drop), Err(Error::OutOfMemory { .. })));
