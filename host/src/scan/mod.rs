@@ -30,6 +30,7 @@ use self::fetch::Store;
 use self::file::ScanFile;
 
 mod chunks;
+mod codec;
 mod fetch;
 mod file;
 mod page;
