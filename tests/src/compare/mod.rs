@@ -1,12 +1,14 @@
 //! Is a backend's answer the reference's?
 
 mod rows;
+mod scanned;
 #[cfg(test)]
 mod tests;
 
 use pilaster_kernels::Error;
 
 pub use rows::{Got, Order, table};
+pub use scanned::{scanned, valid};
 
 use crate::reference::{Answer, Kind, Table};
 

@@ -33,6 +33,13 @@ impl Choices {
         &items[self.pick(items.len())]
     }
 
+    /// Decisions for something else: the second half of those that are left.
+    #[must_use]
+    pub fn split(&mut self) -> Choices {
+        let half = self.next.min(self.numbers.len()).midpoint(self.numbers.len());
+        Choices::new(self.numbers.split_off(half))
+    }
+
     /// A seed for values whose shrinking is not worth it.
     pub fn seed(&mut self) -> u64 {
         self.pick(usize::MAX) as u64

@@ -184,7 +184,7 @@ fn plain(recipe: &ColumnRecipe, rows: usize, nulls: Option<NullBuffer>, random: 
 }
 
 /// Floats of every kind; the extreme ones include both zeros, infinities, NaNs of several bits and subnormals.
-fn float(spread: Spread, random: &mut Random) -> f64 {
+pub(super) fn float(spread: Spread, random: &mut Random) -> f64 {
     const EDGES: [f64; 14] = [
         0.0,
         -0.0,
@@ -277,7 +277,7 @@ fn garble(text: &str, random: &mut Random) -> Vec<u8> {
 }
 
 /// Limits of an integer-like type, and of its machine type.
-fn bounds(data_type: &DataType) -> (i128, i128) {
+pub(super) fn bounds(data_type: &DataType) -> (i128, i128) {
     use DataType as T;
     let signed = |bits: u32| (-(1i128 << (bits - 1)), (1i128 << (bits - 1)) - 1);
     match data_type {
@@ -296,7 +296,7 @@ fn bounds(data_type: &DataType) -> (i128, i128) {
     }
 }
 
-fn integer(spread: Spread, (low, high): (i128, i128), random: &mut Random) -> i128 {
+pub(super) fn integer(spread: Spread, (low, high): (i128, i128), random: &mut Random) -> i128 {
     let value = match spread {
         Spread::Constant => 42,
         Spread::Tiny => random.below(4) as i128,

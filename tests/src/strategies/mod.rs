@@ -9,6 +9,7 @@ mod batches;
 mod choices;
 mod columns;
 mod exprs;
+pub mod parquet;
 mod random;
 
 pub use aggregates::{aggregate, aggregate_spec, avg, count, count_rows, extreme, sum};

@@ -1,0 +1,79 @@
+//! Any schema, data, writer settings, projection, predicate and batch size: the rows of the `parquet` crate's reader.
+
+use std::sync::Arc;
+
+use arrow::array::RecordBatch;
+use arrow::datatypes::{DataType, Field, Schema};
+use pilaster_tests::runner;
+use pilaster_tests::strategies::parquet::{ParquetFile, codecs, encodings_of, leaf_types};
+use pilaster_tests::strategies::{Choices, choices};
+use proptest::prelude::*;
+
+use super::reading::{Reading, check, oracle};
+
+/// A file and ways to read it.
+#[derive(Debug, Clone)]
+struct Case {
+    file: ParquetFile,
+    readings: Vec<Reading>,
+}
+
+impl Case {
+    fn choose(choices: &mut Choices) -> Self {
+        // The reading first: what the file uses up of the choices must not leave it the simplest.
+        let mut later = choices.split();
+        let file = ParquetFile::choose(choices);
+        let readings = (0..2).map(|_| Reading::choose(&oracle(&file.bytes), &mut later)).collect();
+        Case { file, readings }
+    }
+}
+
+fn agrees(case: &Case) -> Result<(), String> {
+    let all = oracle(&case.file.bytes);
+    readable(&all, &case.file.data)?;
+    case.readings.iter().try_for_each(|reading| {
+        check(&case.file.bytes, &all, reading).map_err(|reason| format!("{reading:?}: {reason}"))
+    })
+}
+
+/// The oracle itself: it gives as many rows as were written.
+fn readable(all: &RecordBatch, written: &RecordBatch) -> Result<(), String> {
+    (all.num_rows() == written.num_rows()).then_some(()).ok_or_else(|| "the oracle lost rows".into())
+}
+
+#[test]
+fn the_scan_agrees_with_the_parquet_crate() {
+    let cases = choices(160).prop_map(|mut choices| Case::choose(&mut choices));
+    runner::check("the_scan_agrees_with_the_parquet_crate", 200, &cases, agrees);
+}
+
+/// Every type in every encoding that it may have, with a dictionary, with one that is given up in mid-chunk and without;
+/// codecs and page versions take turns.
+#[test]
+fn every_type_in_every_encoding() {
+    let codecs = codecs();
+    let mut turn = 0;
+    for data_type in leaf_types() {
+        let nested = DataType::List(Arc::new(Field::new("item", data_type.clone(), true)));
+        let fields = vec![Field::new("flat", data_type.clone(), true), Field::new("nested", nested, true)];
+        let schema = Arc::new(Schema::new(fields));
+        for &encoding in encodings_of(&schema) {
+            for dictionary_bytes in [None, Some(1 << 20), Some(60)] {
+                turn += 1;
+                let mut choices = Choices::new((0..60).map(|at| at * turn).collect());
+                let mut file = ParquetFile::of(Arc::clone(&schema), &mut choices);
+                file.settings.version_2 = turn % 2 == 0;
+                file.settings.dictionary_bytes = dictionary_bytes.unwrap_or(1);
+                for leaf in &mut file.settings.leaves {
+                    leaf.dictionary = dictionary_bytes.is_some();
+                    leaf.encoding = Some(encoding);
+                    leaf.codec = codecs[turn as usize % codecs.len()];
+                }
+                let file = file.again();
+                let all = oracle(&file.bytes);
+                let outcome = check(&file.bytes, &all, &Reading::whole(2));
+                assert_eq!(outcome, Ok(()), "{data_type} as {encoding}: {file:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,15 @@
+//! The scan against the `parquet` crate's reader, against pyarrow and against hostile files.
+//!
+//! | module | shows |
+//! | --- | --- |
+//! | `agreement` | any schema, data, writer settings, projection, predicate, batch size: the rows of the `parquet` crate's reader |
+//! | `checker` | planted errors: the comparison notices them |
+//! | `reading` | one way to read a file: what is asked of the scan, and what the oracle says |
+//!
+//! A binary apart from `properties`: nothing here knows a device, so the rounds over device profiles need not repeat it.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a surprise ends the test")]
+
+mod agreement;
+mod checker;
+mod reading;
