@@ -145,10 +145,7 @@ pub fn oracle(bytes: &Bytes) -> RecordBatch {
 /// # Errors
 /// What opening raises.
 pub fn open(bytes: &Bytes) -> Result<Scan> {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("x.parquet");
-    std::fs::write(&path, bytes).unwrap();
-    Scan::open(&[path])
+    Scan::from_bytes("x.parquet", bytes.clone())
 }
 
 /// A budget that no file of these tests should need.
