@@ -46,6 +46,16 @@ impl Place {
         }
     }
 
+    /// The same with the offset of the page that is wrong.
+    pub(super) fn corrupt_at(&self, offset: u64, reason: impl std::fmt::Display) -> Error {
+        match self.corrupt(reason) {
+            Error::CorruptFile { path, column, row_group, reason, .. } => {
+                Error::CorruptFile { path, column, row_group, reason, offset: Some(offset) }
+            }
+            other => other,
+        }
+    }
+
     /// Runs a piece of the `parquet` crate's decoding.
     ///
     /// That crate asserts and indexes its way through some damaged pages, so a hostile file can make it panic. This is the

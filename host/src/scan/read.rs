@@ -23,7 +23,7 @@ use super::chunks::Chunks;
 use super::file::{Place, ScanFile};
 use super::predicate::columns;
 use super::types::{as_logical, physical_type};
-use super::{ReadOptions, RowRanges, Scan, ScanTask, page};
+use super::{ReadOptions, RowRanges, Scan, ScanTask, page::Chunk};
 
 /// Bytes of a task's budget, given back when dropped.
 #[derive(Debug)]
@@ -176,7 +176,7 @@ impl RowGroup {
             let (start, length) = chunk.byte_range();
             let bytes = self.file.read_chunk(self.row_group, leaf)?;
             let place = Place { column: Some(chunk.column_path().string()), ..self.place.clone() };
-            let pages = page::check(&bytes, chunk, &place)?;
+            let pages = Chunk::new(bytes.clone(), chunk, place, &reserved.reserve)?.uncompressed_bytes();
             // Reserved so far is what the footer says.
             reserved.grow(pages.saturating_sub(chunk.uncompressed_size().unsigned_abs()))?;
             chunks.push((start..start + length, bytes));

@@ -114,7 +114,9 @@ impl Chunk {
             chunk.pages.push(page);
         }
         if found != levels {
-            return Err(chunk.corrupt(chunk.start, format!("{found} levels in pages that should hold {levels}")));
+            return Err(
+                chunk.corrupt(chunk.start, format!("{found} levels in pages that should hold {levels}"))
+            );
         }
         chunk.count_rows();
         chunk._grant = grant;
@@ -138,6 +140,11 @@ impl Chunk {
             && pages.all(|page| matches!(page, Content::Data { encoding: Encoding::Dictionary, .. }))
     }
 
+    /// Bytes of all pages once decompressed.
+    pub(crate) fn uncompressed_bytes(&self) -> u64 {
+        self.pages.iter().map(|page| page.uncompressed as u64).sum()
+    }
+
     /// The page whose header is at `at`, where it holds anything, and its end.
     fn page(&self, at: usize, metadata: &ColumnChunkMetaData) -> Result<(Option<Page>, usize)> {
         let offset = self.start + at as u64;
@@ -154,7 +161,8 @@ impl Chunk {
                     return Err(corrupt("a dictionary that is not plain"));
                 }
                 let values = fitting(values, uncompressed, metadata);
-                let values = values.ok_or_else(|| corrupt("a dictionary of more values than its bytes can hold"))?;
+                let values =
+                    values.ok_or_else(|| corrupt("a dictionary of more values than its bytes can hold"))?;
                 Some(Content::Dictionary { values })
             }
             Kind::V1(page) => self.v1(&page).map_err(corrupt)?,
@@ -252,7 +260,9 @@ fn fitting(values: i32, bytes: usize, chunk: &ColumnChunkMetaData) -> Option<usi
         PhysicalType::INT32 | PhysicalType::FLOAT | PhysicalType::BYTE_ARRAY => 4,
         PhysicalType::INT64 | PhysicalType::DOUBLE => 8,
         PhysicalType::INT96 => 12,
-        PhysicalType::FIXED_LEN_BYTE_ARRAY => usize::try_from(chunk.column_descr().type_length()).unwrap_or(0),
+        PhysicalType::FIXED_LEN_BYTE_ARRAY => {
+            usize::try_from(chunk.column_descr().type_length()).unwrap_or(0)
+        }
     };
     let values = usize::try_from(values).ok()?;
     values.checked_mul(width.max(1)).filter(|&needed| needed <= bytes).map(|_| values)

@@ -14,7 +14,10 @@ pub(super) struct Header {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
-    Dictionary { values: i32, encoding: i32 },
+    Dictionary {
+        values: i32,
+        encoding: i32,
+    },
     V1(V1),
     V2(V2),
     /// Index pages, and what later versions of the format may add: passed over.

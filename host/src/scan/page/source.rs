@@ -61,13 +61,20 @@ impl ChunkPages {
     fn verify(&self, page: &Page) -> Result<()> {
         match page.crc {
             Some(crc) if crc32fast::hash(&self.chunk.bytes[page.body.clone()]) != crc => {
-                Err(self.corrupt(page.offset, &Malformed::new("a page whose bytes do not match its checksum")))
+                Err(self
+                    .corrupt(page.offset, &Malformed::new("a page whose bytes do not match its checksum")))
             }
             _ => Ok(()),
         }
     }
 
-    fn data(&self, page: &Page, count: usize, encoding: pilaster_kernels::parquet::Encoding, layout: Layout) -> Result<DataPage> {
+    fn data(
+        &self,
+        page: &Page,
+        count: usize,
+        encoding: pilaster_kernels::parquet::Encoding,
+        layout: Layout,
+    ) -> Result<DataPage> {
         self.verify(page)?;
         let (max_definition, max_repetition) = (self.chunk.max_definition, self.chunk.max_repetition);
         let (repetition, definition, values, nulls): (Levels, Levels, Buffer, Option<usize>) = match layout {
@@ -85,7 +92,12 @@ impl ChunkPages {
                 let cut = repetition + definition;
                 let values = self.plain(page, cut, page.uncompressed - cut, compressed)?;
                 let repetition_levels = levels::separate(&body, 0..repetition, max_repetition);
-                (repetition_levels, levels::separate(&body, repetition..cut, max_definition), values, Some(nulls))
+                (
+                    repetition_levels,
+                    levels::separate(&body, repetition..cut, max_definition),
+                    values,
+                    Some(nulls),
+                )
             }
         };
         Ok(DataPage { levels: count, nulls, repetition, definition, encoding, values, offset: page.offset })
