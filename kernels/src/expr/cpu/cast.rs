@@ -26,8 +26,9 @@ use crate::expr::types::{Family, family, power_of_ten, type_bounds, value_type};
 use crate::expr::{CastMode, Rounding, Scalar, Value};
 use crate::simd::lanes;
 
-use super::arithmetic::{Lanes, Side, rescale_value};
+use super::decimal::rescale_value;
 use super::frame::Operand;
+use super::side::{Lanes, Side};
 use super::vector::{Values, Vector, scale_of};
 
 pub(crate) fn cast(input: Vector, from: &DataType, to: &DataType, mode: CastMode) -> Result<Vector> {

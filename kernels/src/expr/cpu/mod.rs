@@ -31,9 +31,12 @@ mod bytes;
 mod case;
 mod cast;
 mod compare;
+mod decimal;
+mod float;
 mod frame;
 mod graph;
 mod logic;
+mod side;
 #[cfg(test)]
 mod tests;
 mod vector;

@@ -79,7 +79,9 @@ use crate::expr::Expr;
 use crate::expr::types::{Family, family};
 use crate::gpu::column::{DeviceBatch, DeviceColumns, Dictionary, packable};
 
+mod arithmetic;
 mod cast;
+mod compare;
 mod decode;
 mod float;
 mod integer;
