@@ -9,8 +9,14 @@
 //! ```
 //! Nothing here knows files, page headers in Thrift or codecs: a page comes as bytes with its facts, a column as a [`Leaf`].
 
+pub mod bits;
+pub mod delta;
+pub mod hybrid;
 mod leaf;
+pub mod levels;
 mod nested;
+pub mod split;
+pub mod spread;
 
 pub use leaf::LeafReader;
 pub use nested::{Nested, assemble};

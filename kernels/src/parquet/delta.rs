@@ -1,0 +1,233 @@
+//! `DELTA_BINARY_PACKED`: integers as bit-packed differences.
+//!
+//! ```text
+//! stream := block_size miniblocks count first     varints; first in zigzag
+//!           block*
+//! block  := min_delta width[miniblocks]           zigzag varint; one byte each
+//!           miniblock*                            block_size / miniblocks values of width bits; none after the last value
+//! value  := the one before + min_delta + packed   wrapping
+//! ```
+//! The last miniblock is padded; one that is cut after the last value's byte is read as well.
+
+use arrow::buffer::Buffer;
+
+use super::{Malformed, bits};
+
+#[cfg(test)]
+pub(crate) mod tests;
+
+/// A reader of delta-encoded integers that keeps its place between calls.
+///
+/// Nothing is allocated by what a header claims.
+#[derive(Debug, Clone)]
+pub struct Delta {
+    bytes: Buffer,
+    /// Where the next miniblock or block lies.
+    next: usize,
+    /// Values of the whole stream.
+    len: usize,
+    /// Values not yet read, the first included.
+    left: usize,
+    /// The last value read, or the first one before it is read.
+    value: i64,
+    first_read: bool,
+    miniblock_len: usize,
+    miniblocks: usize,
+    min_delta: i64,
+    /// Place of the current block's widths not yet used.
+    widths: std::ops::Range<usize>,
+    /// The current miniblock: its first byte, its width, values read and left.
+    start: usize,
+    width: u32,
+    read: usize,
+    available: usize,
+}
+
+/// Values unpacked at a time.
+const BLOCK: usize = 64;
+
+impl Delta {
+    /// Reads the header.
+    ///
+    /// # Errors
+    /// [`Malformed`] where the header is cut or contradicts itself.
+    pub fn new(bytes: Buffer) -> Result<Self, Malformed> {
+        let mut next = 0;
+        let block_size = size(varint(&bytes, &mut next)?)?;
+        let miniblocks = size(varint(&bytes, &mut next)?)?;
+        let len = size(varint(&bytes, &mut next)?)?;
+        let value = zigzag(varint(&bytes, &mut next)?);
+        if miniblocks == 0 || !block_size.is_multiple_of(miniblocks) {
+            return Err(Malformed::new("delta block is not cut into equal miniblocks"));
+        }
+        let miniblock_len = block_size / miniblocks;
+        if miniblock_len == 0 || !miniblock_len.is_multiple_of(8) {
+            return Err(Malformed::new("delta miniblock is not a multiple of 8 values"));
+        }
+        Ok(Delta {
+            bytes,
+            next,
+            len,
+            left: len,
+            value,
+            first_read: false,
+            miniblock_len,
+            miniblocks,
+            min_delta: 0,
+            widths: 0..0,
+            start: next,
+            width: 0,
+            read: 0,
+            available: 0,
+        })
+    }
+
+    /// Values of the whole stream, as the header says; not to be trusted before they are read.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.len
+    }
+
+    /// Whether the stream has no values.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    /// Values not yet read.
+    #[must_use]
+    pub fn remaining(&self) -> usize {
+        self.left
+    }
+
+    /// Bytes used, once all values are read or skipped.
+    #[must_use]
+    pub fn end(&self) -> usize {
+        self.next
+    }
+
+    /// Fills `out` with the next values, cut to 32 bits: differences wrap, as the format says.
+    ///
+    /// # Errors
+    /// [`Malformed`] where fewer values are left, the bytes end early or a width is over 64.
+    pub fn read_i32(&mut self, out: &mut [i32]) -> Result<(), Malformed> {
+        self.read(out, |value| value as i32)
+    }
+
+    /// Fills `out` with the next values.
+    ///
+    /// # Errors
+    /// As for [`Delta::read_i32`].
+    pub fn read_i64(&mut self, out: &mut [i64]) -> Result<(), Malformed> {
+        self.read(out, |value| value)
+    }
+
+    /// Passes over the next `values` values.
+    ///
+    /// # Errors
+    /// As for [`Delta::read_i32`].
+    pub fn skip(&mut self, values: usize) -> Result<(), Malformed> {
+        if values > self.left {
+            return Err(early());
+        }
+        let mut scratch = [0; BLOCK];
+        let mut left = values;
+        while left > 0 {
+            let len = left.min(BLOCK);
+            self.read_i64(&mut scratch[..len])?;
+            left -= len;
+        }
+        Ok(())
+    }
+
+    fn read<T>(&mut self, mut out: &mut [T], cut: impl Fn(i64) -> T) -> Result<(), Malformed> {
+        if out.len() > self.left {
+            return Err(early());
+        }
+        if !self.first_read && !out.is_empty() {
+            self.first_read = true;
+            self.left -= 1;
+            out[0] = cut(self.value);
+            out = &mut out[1..];
+        }
+        let mut deltas = [0u64; BLOCK];
+        while !out.is_empty() {
+            if self.available == 0 {
+                self.miniblock()?;
+            }
+            let len = out.len().min(self.available).min(BLOCK);
+            let deltas = &mut deltas[..len];
+            bits::unpack_u64_from(&self.bytes[self.start..self.next], self.read, self.width, deltas)?;
+            for (value, &mut delta) in out.iter_mut().zip(deltas) {
+                self.value = self.value.wrapping_add(self.min_delta).wrapping_add(delta as i64);
+                *value = cut(self.value);
+            }
+            self.read += len;
+            self.available -= len;
+            self.left -= len;
+            out = &mut out[len..];
+        }
+        Ok(())
+    }
+
+    /// Goes to the next miniblock.
+    fn miniblock(&mut self) -> Result<(), Malformed> {
+        if self.widths.is_empty() {
+            self.min_delta = zigzag(varint(&self.bytes, &mut self.next)?);
+            let end = self.next.checked_add(self.miniblocks).filter(|&end| end <= self.bytes.len());
+            self.widths = self.next..end.ok_or_else(early)?;
+            self.next = self.widths.end;
+        }
+        let width = self.widths.next().map_or(0, |place| u32::from(self.bytes[place]));
+        if width > 64 {
+            return Err(Malformed::new("delta width over 64"));
+        }
+        let values = self.miniblock_len.min(self.left);
+        let bytes = bits::packed_len(self.miniblock_len, width).unwrap_or(usize::MAX);
+        let needed = bits::packed_len(values, width).unwrap_or(usize::MAX);
+        let there = self.bytes.len() - self.next;
+        if needed > there {
+            return Err(early());
+        }
+        self.start = self.next;
+        self.next += bytes.min(there);
+        self.width = width;
+        self.read = 0;
+        self.available = values;
+        Ok(())
+    }
+}
+
+fn early() -> Malformed {
+    Malformed::new("delta-encoded values end early")
+}
+
+fn size(value: u64) -> Result<usize, Malformed> {
+    u32::try_from(value)
+        .ok()
+        .filter(|&value| value <= i32::MAX as u32)
+        .map(|value| value as usize)
+        .ok_or_else(|| Malformed::new("delta header holds a size over 2^31"))
+}
+
+/// An unsigned LEB128 number of at most 64 bits.
+fn varint(bytes: &[u8], next: &mut usize) -> Result<u64, Malformed> {
+    let mut value = 0u64;
+    for shift in (0..70).step_by(7) {
+        let byte = *bytes.get(*next).ok_or_else(early)?;
+        *next += 1;
+        let part = u64::from(byte & 0x7f);
+        if shift == 63 && part > 1 {
+            break;
+        }
+        value |= part << shift;
+        if byte < 0x80 {
+            return Ok(value);
+        }
+    }
+    Err(Malformed::new("number over 64 bits"))
+}
+
+fn zigzag(value: u64) -> i64 {
+    (value >> 1) as i64 ^ -((value & 1) as i64)
+}
