@@ -7,7 +7,7 @@
 //! | codec | crate | beyond the output, on each thread |
 //! | --- | --- | --- |
 //! | Snappy | `snap` | nothing |
-//! | Gzip | `flate2` on `zlib-rs` | 48 KiB while a page is read |
+//! | Gzip | `libdeflater`; `flate2` on `zlib-rs` for pages of several members | a context of 11 KiB, kept; 48 KiB |
 //! | Zstd | `zstd` | a context of 160 KiB, kept |
 //! | LZ4, LZ4_RAW | `lz4_flex` | nothing; two blocks of 4 MiB at most for the frame format |
 //! | Brotli | `brotli-decompressor` | the window, 16 MiB at most, while a page is read |
@@ -22,11 +22,12 @@ use flate2::bufread::MultiGzDecoder;
 use parquet::basic::Compression;
 use pilaster_kernels::parquet::Malformed;
 use pilaster_kernels::{Backend, Error, Result};
-use zstd::bulk::Decompressor;
 
 thread_local! {
     /// Made by the first page of Zstd that the thread reads.
-    static ZSTD: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    static ZSTD: RefCell<Option<zstd::bulk::Decompressor<'static>>> = const { RefCell::new(None) };
+    /// The same for Gzip.
+    static GZIP: RefCell<Option<libdeflater::Decompressor>> = const { RefCell::new(None) };
 }
 
 /// Whether pages of this codec can be read.
@@ -94,14 +95,25 @@ fn zstd(input: &[u8], output: &mut [u8]) -> Made {
     ZSTD.with_borrow_mut(|context| {
         let context = match context {
             Some(context) => context,
-            None => context.insert(Decompressor::new().map_err(|error| error.to_string())?),
+            None => context.insert(zstd::bulk::Decompressor::new().map_err(|error| error.to_string())?),
         };
         // All frames of the page, one after another.
         context.decompress_to_buffer(input, output).map_err(|error| error.to_string())
     })
 }
 
+/// One member ends with its size: where that is the page's, it is tried as one. A page of several members, or with
+/// bytes after the last, has another end, or members that are too small.
 fn gzip(input: &[u8], output: &mut [u8]) -> Made {
+    let size = u32::try_from(output.len()).ok().map(u32::to_le_bytes);
+    if size.is_some_and(|size| input.ends_with(&size)) {
+        let whole = GZIP.with_borrow_mut(|context| {
+            context.get_or_insert_with(libdeflater::Decompressor::new).gzip_decompress(input, output)
+        });
+        if whole == Ok(output.len()) {
+            return Ok(output.len());
+        }
+    }
     fill(MultiGzDecoder::new(input), output)
 }
 
