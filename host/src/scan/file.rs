@@ -139,11 +139,6 @@ impl ScanFile {
         self.metadata.row_group(row_group).num_rows() as usize
     }
 
-    /// Position of the root column called `name`.
-    pub(super) fn column(&self, name: &str) -> Option<usize> {
-        self.schema.fields().iter().position(|field| field.name() == name)
-    }
-
     pub(super) fn leaves(&self, column: usize) -> Range<usize> {
         self.leaves[column].clone()
     }
@@ -179,32 +174,6 @@ impl ScanFile {
     /// Where a row group starts: the dictionary page, else the first data page, of its first column.
     fn start(&self, row_group: usize) -> Option<u64> {
         self.metadata.row_group(row_group).columns().first().map(|chunk| chunk.byte_range().0)
-    }
-
-    /// True types are compared where a chunk is read; here only what can never work is refused.
-    pub(super) fn check_against(&self, table: &Schema) -> Result<()> {
-        for field in table.fields() {
-            match self.column(field.name()) {
-                None if field.is_nullable() => {}
-                None => {
-                    let (path, name) = (self.path.display(), field.name());
-                    return Err(Error::invalid(format!(
-                        "{path} has no column {name}, which must not be null"
-                    )));
-                }
-                Some(column) => {
-                    let found = self.schema.field(column).data_type();
-                    if found != field.data_type() && !arrow::compute::can_cast_types(found, field.data_type())
-                    {
-                        let (path, name, wanted) = (self.path.display(), field.name(), field.data_type());
-                        return Err(Error::invalid(format!(
-                            "{path}: column {name} is {found}, not {wanted}"
-                        )));
-                    }
-                }
-            }
-        }
-        Ok(())
     }
 
     /// The encoded bytes of one leaf.

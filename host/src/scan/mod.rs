@@ -22,17 +22,19 @@ use std::sync::Arc;
 use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
-use pilaster_kernels::expr::Expr;
+use pilaster_kernels::expr::{Expr, Scalar};
 use pilaster_kernels::memory::{Reserve, Unlimited};
 use pilaster_kernels::{Error, Result};
 
 use self::fetch::Store;
 use self::file::ScanFile;
+use self::matching::{Origin, origins};
 
 mod chunks;
 mod codec;
 mod fetch;
 mod file;
+mod matching;
 mod page;
 mod predicate;
 mod prune;
@@ -56,12 +58,15 @@ pub struct FileSlice {
     /// Read only row groups whose first column chunk starts (its dictionary page, else its first data page) in this
     /// byte range: the rule by which engines split one file among readers.
     pub byte_range: Option<Range<u64>>,
+    /// Columns whose value is the same in all rows, known without the file: what partition folders say. They must be
+    /// columns of the table, and stand for the file's own of that name.
+    pub partition: Vec<(String, Scalar)>,
 }
 
 impl FileSlice {
     /// The whole of a file.
     pub fn whole(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), row_groups: None, byte_range: None }
+        Self { path: path.into(), row_groups: None, byte_range: None, partition: Vec::new() }
     }
 }
 
@@ -79,6 +84,20 @@ pub struct Scan {
 struct SlicedFile {
     file: ScanFile,
     row_groups: Vec<usize>,
+    /// By column of the table.
+    origins: Arc<[Origin]>,
+}
+
+impl SlicedFile {
+    fn new(
+        file: ScanFile,
+        row_groups: Vec<usize>,
+        table: &Schema,
+        partition: &[(String, Scalar)],
+    ) -> Result<Self> {
+        let origins = origins(&file.path.display().to_string(), &file.schema, table, partition)?;
+        Ok(Self { file, row_groups, origins })
+    }
 }
 
 /// One row group to read, or some ranges of its rows.
@@ -188,17 +207,19 @@ impl Scan {
         let table = Arc::new(Schema::new(first.schema.fields().clone()));
         let files = files.into_iter().map(|file| {
             let row_groups = (0..file.metadata.num_row_groups()).collect();
-            SlicedFile { file, row_groups }
+            SlicedFile::new(file, row_groups, &table, &[])
         });
-        Self::build(files.collect(), table)
+        let files = files.collect::<Result<Vec<_>>>()?;
+        Ok(Self::build(files, table))
     }
 
-    /// Parts of files as one table of schema `table`. A file's columns are matched by name; one that is missing reads as
-    /// nulls where the table allows nulls; one of another type is cast, strictly.
+    /// Parts of files as one table of schema `table`. A file's columns are matched by field id where table and file carry
+    /// ids (`PARQUET:field_id`), else by name; one that is missing reads as nulls where the table allows nulls; one of a
+    /// narrower type is widened (integers, floats, decimals of the same scale, units of time).
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] for a row group that is not there or a column that cannot take the table's type,
-    /// [`Error::Io`], [`Error::CorruptFile`].
+    /// [`Error::InvalidInput`] for a row group that is not there, a column of a type that does not widen to the table's, or
+    /// a name or id that is not unique in the file; [`Error::Io`], [`Error::CorruptFile`].
     pub fn from_slices(slices: &[FileSlice], table: SchemaRef) -> Result<Self> {
         let mut opened: Vec<SlicedFile> = Vec::with_capacity(slices.len());
         for slice in slices {
@@ -207,17 +228,14 @@ impl Scan {
                 opened.iter().find(|known| known.file.path == slice.path).map(|known| known.file.clone());
             let file = known.map_or_else(|| ScanFile::open(&slice.path), Ok)?;
             let row_groups = file.row_groups_of(slice)?;
-            opened.push(SlicedFile { file, row_groups });
+            opened.push(SlicedFile::new(file, row_groups, &table, &slice.partition)?);
         }
-        Self::build(opened, table)
+        Ok(Self::build(opened, table))
     }
 
-    fn build(files: Vec<SlicedFile>, table: SchemaRef) -> Result<Self> {
-        for sliced in &files {
-            sliced.file.check_against(&table)?;
-        }
+    fn build(files: Vec<SlicedFile>, table: SchemaRef) -> Self {
         let projection = (0..table.fields().len()).collect();
-        Ok(Self { files: files.into(), schema: Arc::clone(&table), table, projection })
+        Self { files: files.into(), schema: Arc::clone(&table), table, projection }
     }
 
     /// Keeps the columns at `projection` of the table's schema, in that order.
@@ -264,13 +282,13 @@ impl Scan {
     /// Encoded bytes of the projected columns.
     #[must_use]
     pub fn compressed_bytes(&self) -> u64 {
-        self.row_groups().map(|(sliced, row_group)| self.sizes(&sliced.file, row_group).0).sum()
+        self.row_groups().map(|(sliced, row_group)| self.sizes(sliced, row_group).0).sum()
     }
 
     /// Bytes of the projected columns once decompressed, still encoded.
     #[must_use]
     pub fn uncompressed_bytes(&self) -> u64 {
-        self.row_groups().map(|(sliced, row_group)| self.sizes(&sliced.file, row_group).1).sum()
+        self.row_groups().map(|(sliced, row_group)| self.sizes(sliced, row_group).1).sum()
     }
 
     /// Row groups that may hold a row for which `predicate` (over [`Scan::schema`]) is true, in file order.
@@ -304,10 +322,10 @@ impl Scan {
     }
 
     /// Encoded and decompressed bytes of the projected columns of one row group.
-    fn sizes(&self, file: &ScanFile, row_group: usize) -> (u64, u64) {
-        let columns = self.projection.iter().filter_map(|&index| file.column(self.table.field(index).name()));
+    fn sizes(&self, sliced: &SlicedFile, row_group: usize) -> (u64, u64) {
+        let columns = self.projection.iter().filter_map(|&index| sliced.origins[index].root());
         columns
-            .map(|column| file.sizes(row_group, column))
+            .map(|column| sliced.file.sizes(row_group, column))
             .fold((0, 0), |sum, size| (sum.0 + size.0, sum.1 + size.1))
     }
 }

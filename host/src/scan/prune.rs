@@ -8,11 +8,11 @@ use pilaster_kernels::Result;
 use pilaster_kernels::expr::{CompareOp, Expr, Scalar, Value};
 use std::cmp::Ordering::{Equal, Greater, Less};
 
-use super::file::ScanFile;
+use super::matching::Origin;
 use super::predicate::columns;
 use super::statistics::{Facts, compare};
 use super::types::reads_as;
-use super::{PruneReport, Scan, ScanTask, ScanTasks};
+use super::{PruneReport, Scan, ScanTask, ScanTasks, SlicedFile};
 
 pub(super) fn tasks(scan: &Scan, predicate: Option<&Expr>) -> Result<ScanTasks> {
     let conjuncts = predicate.map(Expr::conjuncts).unwrap_or_default();
@@ -22,11 +22,11 @@ pub(super) fn tasks(scan: &Scan, predicate: Option<&Expr>) -> Result<ScanTasks> 
     let mut tasks = Vec::new();
     for (index, sliced) in scan.files.iter().enumerate() {
         for &row_group in &sliced.row_groups {
-            let (compressed_bytes, _) = scan.sizes(&sliced.file, row_group);
+            let (compressed_bytes, _) = scan.sizes(sliced, row_group);
             let rows = sliced.file.rows(row_group);
             report.row_groups += 1;
             report.bytes += compressed_bytes;
-            let facts = |column: usize| facts(scan, &sliced.file, row_group, column);
+            let facts = |column: usize| facts(scan, sliced, row_group, column);
             match conjuncts.iter().position(|conjunct| !truth(conjunct, &facts).can_true) {
                 Some(conjunct) => {
                     pruned_by[conjunct] += 1;
@@ -50,9 +50,13 @@ fn name(scan: &Scan, conjunct: &Expr) -> Result<String> {
 }
 
 /// What is known of projected column `column` in a row group.
-fn facts(scan: &Scan, file: &ScanFile, row_group: usize, column: usize) -> Facts {
-    let field = scan.schema.field(column);
-    let Some(root) = file.column(field.name()) else { return Facts::all_null() };
+fn facts(scan: &Scan, sliced: &SlicedFile, row_group: usize, column: usize) -> Facts {
+    let (field, file) = (scan.schema.field(column), &sliced.file);
+    let root = match &sliced.origins[scan.projection[column]] {
+        Origin::Constant(constant) => return Facts::constant(&constant.value),
+        Origin::Absent => return Facts::all_null(),
+        Origin::Root(root) => *root,
+    };
     let data_type = file.schema.field(root).data_type();
     match file.flat_chunk(row_group, root) {
         // A cast could change the order of values.

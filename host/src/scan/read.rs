@@ -3,9 +3,7 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use arrow::array::{
-    Array, ArrayRef, BooleanArray, NullArray, RecordBatch, RecordBatchOptions, new_null_array,
-};
+use arrow::array::{Array, ArrayRef, BooleanArray, NullArray, RecordBatch, RecordBatchOptions};
 use arrow::compute::{FilterBuilder, FilterPredicate};
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use parquet::arrow::ProjectionMask;
@@ -21,6 +19,7 @@ use pilaster_kernels::{Error, Result};
 
 use super::chunks::Chunks;
 use super::file::{Place, ScanFile};
+use super::matching::Origin;
 use super::predicate::columns;
 use super::types::{as_logical, physical_type};
 use super::{ReadOptions, RowRanges, Scan, ScanTask, page::Chunk};
@@ -70,8 +69,8 @@ struct RowGroup {
     rows: usize,
     ranges: Option<Arc<RowRanges>>,
     place: Place,
-    /// Logical fields of the scan, and the root column of the file behind each.
-    fields: Vec<(FieldRef, Option<usize>)>,
+    /// Logical fields of the scan, and where the values of each come from.
+    fields: Vec<(FieldRef, Origin)>,
 }
 
 pub(super) fn read(
@@ -97,9 +96,10 @@ pub(super) fn read(
 impl RowGroup {
     fn new(scan: &Scan, task: &ScanTask) -> Result<Self> {
         let sliced = scan.files.get(task.file).filter(|sliced| sliced.row_groups.contains(&task.row_group));
-        let file = &sliced.ok_or_else(|| Error::invalid("a task of another scan"))?.file;
-        let fields =
-            scan.schema.fields().iter().map(|field| (Arc::clone(field), file.column(field.name()))).collect();
+        let sliced = sliced.ok_or_else(|| Error::invalid("a task of another scan"))?;
+        let file = &sliced.file;
+        let origins = scan.projection.iter().map(|&index| sliced.origins[index].clone());
+        let fields = scan.schema.fields().iter().cloned().zip(origins).collect();
         let place = file.place(task.row_group);
         Ok(Self {
             file: file.clone(),
@@ -121,7 +121,7 @@ impl RowGroup {
 
     /// Encoded and decompressed bytes of some projected columns.
     fn bytes(&self, columns: &BTreeSet<usize>) -> u64 {
-        let roots = columns.iter().filter_map(|&index| self.fields[index].1);
+        let roots = columns.iter().filter_map(|&index| self.fields[index].1.root());
         let sizes = roots.map(|root| self.file.sizes(self.row_group, root));
         sizes.fold(0, |sum: u64, (encoded, plain)| sum.saturating_add(encoded).saturating_add(plain))
     }
@@ -188,8 +188,8 @@ impl RowGroup {
     /// The file's schema with the narrowest physical types that the reader can be told to produce.
     fn physical_schema(&self) -> SchemaRef {
         let mut fields: Vec<FieldRef> = self.file.schema.fields().iter().cloned().collect();
-        for (field, root) in &self.fields {
-            let Some(root) = *root else { continue };
+        for (field, origin) in &self.fields {
+            let Some(root) = origin.root() else { continue };
             let Some(chunk) = self.file.flat_chunk(self.row_group, root) else { continue };
             if let Some(narrow) = physical_type(chunk, fields[root].data_type(), field.data_type()) {
                 fields[root] = Arc::new(fields[root].as_ref().clone().with_data_type(narrow));
@@ -280,7 +280,8 @@ impl Source {
         batch_rows: usize,
         reserved: &mut Reserved,
     ) -> Result<Self> {
-        let roots: BTreeSet<usize> = columns.iter().filter_map(|&index| group.fields[index].1).collect();
+        let roots: BTreeSet<usize> =
+            columns.iter().filter_map(|&index| group.fields[index].1.root()).collect();
         let rows_of = |window: &Window| if window.survivors > 0 { window.rows } else { 0 };
         let rows_left = windows.map_or(group.rows, |windows| windows.iter().map(rows_of).sum());
         let selection = windows.filter(|_| rows_left < group.rows).map(|windows| {
@@ -317,12 +318,12 @@ impl Source {
         }
         self.rows_left -= rows;
         let column = |index: usize| -> Result<ArrayRef> {
-            let (field, root) = &group.fields[index];
-            let position = root.and_then(|root| self.roots.iter().position(|&known| known == root));
+            let (field, origin) = &group.fields[index];
+            let position = origin.root().and_then(|root| self.roots.iter().position(|&known| known == root));
             match (read.as_ref(), position) {
                 _ if !columns.contains(&index) => Ok(Arc::new(NullArray::new(rows))),
                 (Some(read), Some(position)) => as_logical(read.column(position), field),
-                _ => Ok(new_null_array(field.data_type(), rows)),
+                _ => origin.array(field, rows),
             }
         };
         let arrays = (0..group.fields.len()).map(column).collect::<Result<Vec<_>>>()?;

@@ -33,6 +33,14 @@ impl Facts {
         Self { values: false, ..Self::default() }
     }
 
+    /// Of a column that has this value in every row.
+    pub(super) fn constant(value: &Value) -> Self {
+        match value {
+            Value::Null => Self::all_null(),
+            value => Self { min: Some(value.clone()), max: Some(value.clone()), nulls: false, values: true },
+        }
+    }
+
     /// Of a flat column chunk whose values are read as `data_type` without a cast.
     ///
     /// Not trusted: bounds in the deprecated fields unless the order is that of signed numbers; bounds of columns whose

@@ -86,7 +86,7 @@ fn file_slice(file: &PartitionedFile) -> Result<FileSlice> {
     }
     let path = PathBuf::from(format!("/{}", file.object_meta.location));
     let byte_range = file.range.as_ref().map(|range| (range.start as u64)..(range.end as u64));
-    Ok(FileSlice { path, row_groups: None, byte_range })
+    Ok(FileSlice { byte_range, ..FileSlice::whole(path) })
 }
 
 fn project(plan: Plan, projection: &ProjectionExprs, schema: &arrow::datatypes::SchemaRef) -> Result<Plan> {
