@@ -9,6 +9,8 @@
 use arrow::array::BooleanBufferBuilder;
 
 use super::Malformed;
+use crate::simd::level::Level;
+use crate::simd::unpack::{self as simd, Word};
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -120,52 +122,11 @@ fn too_wide() -> Malformed {
     Malformed::new("bit width is larger than the type's")
 }
 
-/// What values are unpacked to.
-trait Word: Copy + Default {
-    const BITS: u32;
-
-    fn low(word: u64) -> Self;
-}
-
-macro_rules! words {
-    ($($word:ty),*) => {$(
-        impl Word for $word {
-            const BITS: u32 = <$word>::BITS;
-
-            #[inline(always)]
-            fn low(word: u64) -> Self {
-                word as $word
-            }
-        }
-    )*};
-}
-words!(u16, u32, u64);
-
 fn unpack<T: Word>(packed: &[u8], first: usize, width: u32, out: &mut [T]) -> Result<(), Malformed> {
     if width > T::BITS {
         return Err(too_wide());
     }
     check(packed, first, width, out.len())?;
-    if width == 0 {
-        out.fill(T::default());
-        return Ok(());
-    }
-    let mask = u64::MAX >> (64 - width);
-    for (i, value) in out.iter_mut().enumerate() {
-        let bit = (first + i) * width as usize;
-        *value = T::low((window(packed, bit / 8) >> (bit % 8)) as u64 & mask);
-    }
+    simd::unpack(Level::detected(), packed, first, width, out);
     Ok(())
-}
-
-/// The 16 bytes at `byte`, zeros past the end.
-#[inline(always)]
-fn window(packed: &[u8], byte: usize) -> u128 {
-    let rest = &packed[byte..];
-    if let Some(window) = rest.first_chunk::<16>() {
-        return u128::from_le_bytes(*window);
-    }
-    let mut window = [0; 16];
-    window[..rest.len()].copy_from_slice(rest);
-    u128::from_le_bytes(window)
 }

@@ -5,6 +5,8 @@
 //! thousands of rows.
 
 pub mod lanes;
+pub(crate) mod level;
+pub(crate) mod unpack;
 
 /// Compiles the functions within once per instruction set, chosen at run time.
 macro_rules! dispatched {

@@ -1,0 +1,106 @@
+//! Bit-packed values to words, by the best instructions of this CPU.
+//!
+//! Bytes moved per value: `width / 8` read, `size_of::<Word>()` written. The floor of a block in the first-level cache is the
+//! store of a vector: one cycle per 64 bytes with AVX-512, one per 32 with AVX2.
+//!
+//! The idea of shuffling bytes to lanes and shifting each lane by its own count is Willhalm et al., SIMD-Scan (VLDB 2009).
+
+#[cfg(target_arch = "x86_64")]
+mod avx2;
+#[cfg(target_arch = "x86_64")]
+mod avx512;
+#[cfg(test)]
+mod tests;
+
+use super::level::Level;
+
+/// What values are unpacked to.
+pub(crate) trait Word: Copy + Default {
+    /// Bits of a word.
+    const BITS: u32;
+
+    /// The low bits.
+    fn low(word: u64) -> Self;
+
+    /// `out.len()` values of `width` bits (1 to [`Word::BITS`]) from bit 0 of `packed` on, which holds them, by vectors;
+    /// false, with nothing written, where `level` has none for this width.
+    fn vectors(level: Level, packed: &[u8], width: u32, out: &mut [Self]) -> bool;
+}
+
+macro_rules! words {
+    ($($word:ty, $unpack:ident, $has_avx2:expr;)*) => {$(
+        impl Word for $word {
+            const BITS: u32 = <$word>::BITS;
+
+            #[inline(always)]
+            fn low(word: u64) -> Self {
+                word as $word
+            }
+
+            #[inline]
+            fn vectors(level: Level, packed: &[u8], width: u32, out: &mut [Self]) -> bool {
+                #[cfg(target_arch = "x86_64")]
+                {
+                    if level.avx512() {
+                        // SAFETY: the level is proof that the CPU has the features.
+                        unsafe { avx512::$unpack(packed, width, out) };
+                        return true;
+                    }
+                    if level.avx2() && $has_avx2(width) {
+                        // SAFETY: the level is proof that the CPU has the features.
+                        unsafe { avx2::$unpack(packed, width, out) };
+                        return true;
+                    }
+                }
+                let _ = (level, packed, width, out);
+                false
+            }
+        }
+    )*};
+}
+words! {
+    u16, unpack_u16, avx2::has_u16;
+    u32, unpack_u32, (|_| true);
+    u64, unpack_u64, avx2::has_u64;
+}
+
+/// Values `first..first + out.len()`, each of `width` bits, 0 to [`Word::BITS`]; `packed` holds them.
+pub(crate) fn unpack<T: Word>(level: Level, packed: &[u8], first: usize, width: u32, out: &mut [T]) {
+    assert!(width <= T::BITS);
+    if width == 0 {
+        out.fill(T::default());
+        return;
+    }
+    // Every eighth value begins at a byte.
+    let head = (first.wrapping_neg() % 8).min(out.len());
+    let (head, rest) = out.split_at_mut(head);
+    scalar(packed, first, width, head);
+    if rest.is_empty() {
+        return;
+    }
+    let first = first + head.len();
+    let packed = &packed[first / 8 * width as usize..];
+    if !T::vectors(level, packed, width, rest) {
+        scalar(packed, 0, width, rest);
+    }
+}
+
+fn scalar<T: Word>(packed: &[u8], first: usize, width: u32, out: &mut [T]) {
+    let mask = u64::MAX >> (64 - width);
+    for (i, value) in out.iter_mut().enumerate() {
+        let bit = (first + i) * width as usize;
+        *value = T::low((window(packed, bit / 8) >> (bit % 8)) as u64 & mask);
+    }
+}
+
+/// The 16 bytes at `byte`, zeros past the end.
+#[inline(always)]
+fn window(packed: &[u8], byte: usize) -> u128 {
+    let rest = &packed[byte..];
+    if let Some(window) = rest.first_chunk::<16>() {
+        return u128::from_le_bytes(*window);
+    }
+    let mut window = [0; 16];
+    window[..rest.len()].copy_from_slice(rest);
+    u128::from_le_bytes(window)
+}
