@@ -5,6 +5,7 @@
 //! | [`mod@reference`] | every operator again, row by row, in exact arithmetic; shares no code with the kernels |
 //! | [`strategies`] | proptest strategies: columns of all types and layouts, expressions, aggregations, sort keys |
 //! | [`compare`] | rows as lists or multisets, exact or within a stated bound; errors by kind; types |
+//! | [`handmade`] | Parquet files that no writer at hand makes |
 //! | [`devices`] | one device per profile, shared by all tests of a binary |
 //! | [`skips`] | what did not run, and why, counted at the end of a run |
 //!
@@ -17,6 +18,7 @@
 pub mod compare;
 pub mod datum;
 pub mod devices;
+pub mod handmade;
 pub mod reference;
 pub mod runner;
 pub mod skips;

@@ -130,7 +130,7 @@ fn wrong_rows_are_noticed() {
     let fields = vec![Field::new("a", DataType::Int32, false), Field::new("b", DataType::Utf8, true)];
     let mut choices = Choices::new(Vec::new());
     let file = ParquetFile::of(Arc::new(Schema::new(fields)), &mut choices);
-    let all = oracle(&file.bytes);
+    let all = oracle(&file.bytes).unwrap();
     let reading = Reading { batch_rows: 10, ..Reading::whole(2) };
     let got = reading.scan(&open(&file.bytes).unwrap(), &budget()).unwrap();
     assert!(got.len() > 2);

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `agreement` | any schema, data, writer settings, projection, predicate, batch size: the rows of the `parquet` crate's reader |
 //! | `checker` | planted errors: the comparison notices them |
+//! | `handmade` | pages that no writer at hand makes: deprecated levels, several dictionaries, INT96, empty pages .. |
 //! | `reading` | one way to read a file: what is asked of the scan, and what the oracle says |
 //!
 //! A binary apart from `properties`: nothing here knows a device, so the rounds over device profiles need not repeat it.
@@ -12,4 +13,5 @@
 
 mod agreement;
 mod checker;
+mod handmade;
 mod reading;

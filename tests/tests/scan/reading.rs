@@ -1,6 +1,7 @@
 //! One way to read a file: what is asked of the scan, and what the oracle says.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::sync::Arc;
 
 use arrow::array::{Array, RecordBatch, UInt64Array};
@@ -8,6 +9,7 @@ use arrow::compute::{concat_batches, take_record_batch};
 use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
+use parquet::errors::ParquetError;
 use pilaster::memory::Budget;
 use pilaster::scan::{ReadOptions, Scan};
 use pilaster_kernels::expr::{CompareOp, Expr, Scalar};
@@ -18,7 +20,7 @@ use pilaster_tests::strategies::{Choices, all_types, literal};
 use pilaster_tests::{Datum, compare};
 
 /// What is asked of a scan.
-#[derive(Debug, Clone)]
+#[derive(Clone)]
 pub struct Reading {
     pub batch_rows: usize,
     /// Columns of the file, in the scan's order.
@@ -27,6 +29,14 @@ pub struct Reading {
     pub output: Option<Vec<usize>>,
     /// Over the projection.
     pub predicate: Option<Expr>,
+}
+
+impl fmt::Debug for Reading {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Reading { batch_rows, projection, output, predicate } = self;
+        write!(f, "batches of {batch_rows} of columns {projection:?}, output {output:?}")?;
+        predicate.iter().try_for_each(|predicate| write!(f, ", where {predicate}"))
+    }
 }
 
 impl Reading {
@@ -130,14 +140,15 @@ impl Reading {
 
 /// All rows of a file, by the `parquet` crate's reader.
 ///
-/// # Panics
+/// # Errors
 /// Where that reader fails.
-pub fn oracle(bytes: &Bytes) -> RecordBatch {
-    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).unwrap();
+pub fn oracle(bytes: &Bytes) -> std::result::Result<RecordBatch, String> {
+    let text = |error: ParquetError| format!("the oracle failed: {error}");
+    let builder = ParquetRecordBatchReaderBuilder::try_new(bytes.clone()).map_err(text)?;
     let schema: SchemaRef = Arc::clone(builder.schema());
-    let batches: Vec<RecordBatch> =
-        builder.with_batch_size(4096).build().unwrap().map(|batch| batch.unwrap()).collect();
-    concat_batches(&schema, &batches).unwrap()
+    let batches = builder.with_batch_size(4096).build().map_err(text)?;
+    let batches = batches.collect::<std::result::Result<Vec<RecordBatch>, _>>();
+    batches.and_then(|batches| concat_batches(&schema, &batches)).map_err(|error| text(error.into()))
 }
 
 /// A scan of bytes.

@@ -1,5 +1,6 @@
 //! Parquet files: schemas of every type and nesting, their data, and the settings under which a writer may write them.
 
+mod handmade;
 mod settings;
 mod types;
 mod values;
@@ -14,6 +15,7 @@ use parquet::arrow::arrow_writer::{ArrowWriter, ArrowWriterOptions};
 
 use super::{Choices, Random};
 
+pub use handmade::{HandmadeFile, Kind, Oddities, Shape, kinds};
 pub use settings::{LeafSettings, Settings, codecs, encodings, encodings_of};
 pub use types::{field, leaf_types};
 pub use values::{Density, Lie, ValueRecipe, column};
