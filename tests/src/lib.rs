@@ -6,6 +6,7 @@
 //! | [`strategies`] | proptest strategies: columns of all types and layouts, expressions, aggregations, sort keys |
 //! | [`compare`] | rows as lists or multisets, exact or within a stated bound; errors by kind; types |
 //! | [`handmade`] | Parquet files that no writer at hand makes |
+//! | [`hostile`] | bytes that nobody vouches for, through the scan and through the page decoder |
 //! | [`devices`] | one device per profile, shared by all tests of a binary |
 //! | [`skips`] | what did not run, and why, counted at the end of a run |
 //!
@@ -19,6 +20,7 @@ pub mod compare;
 pub mod datum;
 pub mod devices;
 pub mod handmade;
+pub mod hostile;
 pub mod reference;
 pub mod runner;
 pub mod skips;

@@ -5,6 +5,7 @@
 //! | `agreement` | any schema, data, writer settings, projection, predicate, batch size: the rows of the `parquet` crate's reader |
 //! | `checker` | planted errors: the comparison notices them |
 //! | `handmade` | pages that no writer at hand makes: deprecated levels, several dictionaries, INT96, empty pages .. |
+//! | `hostile` | damaged files: right batches or typed errors, in bounded time and memory (`allocated` measures it) |
 //! | `reading` | one way to read a file: what is asked of the scan, and what the oracle says |
 //!
 //! A binary apart from `properties`: nothing here knows a device, so the rounds over device profiles need not repeat it.
@@ -12,6 +13,8 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a surprise ends the test")]
 
 mod agreement;
+mod allocated;
 mod checker;
 mod handmade;
+mod hostile;
 mod reading;
