@@ -158,6 +158,10 @@ impl HandmadeFile {
             overlong_decimals: choices.rarely(3),
         };
         oddities.bit_packed_levels &= !oddities.version_2;
+        // Two values need no dictionary: the format has none of them.
+        if kind.arrow == DataType::Boolean {
+            oddities.dictionaries = 0;
+        }
         allow(&mut oddities);
         Self::of(kind, shape, oddities, choices)
     }
