@@ -6,6 +6,7 @@
 //! | `checker` | planted errors: the comparison notices them |
 //! | `handmade` | pages that no writer at hand makes: deprecated levels, several dictionaries, INT96, empty pages .. |
 //! | `hostile` | damaged files: right batches or typed errors, in bounded time and memory (`allocated` measures it) |
+//! | `pyarrow` | files that pyarrow writes, against what it says is in them |
 //! | `reading` | one way to read a file: what is asked of the scan, and what the oracle says |
 //!
 //! A binary apart from `properties`: nothing here knows a device, so the rounds over device profiles need not repeat it.
@@ -17,4 +18,5 @@ mod allocated;
 mod checker;
 mod handmade;
 mod hostile;
+mod pyarrow;
 mod reading;

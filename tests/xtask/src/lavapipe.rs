@@ -89,7 +89,8 @@ fn os_release(key: &str) -> Option<String> {
     Some(value.trim_matches('"').to_string())
 }
 
-fn apt_get(arguments: &[&str]) -> Result<(), Failure> {
+/// Runs `apt-get` as root.
+pub fn apt_get(arguments: &[&str]) -> Result<(), Failure> {
     as_root("apt-get", arguments, None)
 }
 

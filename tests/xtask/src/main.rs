@@ -6,6 +6,7 @@
 
 mod lavapipe;
 mod lock;
+mod pyarrow;
 mod sources;
 mod suite;
 
@@ -19,7 +20,7 @@ type Failure = String;
 fn main() -> ExitCode {
     let task = std::env::args().nth(1).unwrap_or_default();
     let outcome = match task.as_str() {
-        "setup" => lavapipe::ensure().map(|driver| println!("software adapter: {}", driver.display())),
+        "setup" => setup(),
         "test" => suite::run(),
         "single-versions" => lock::check(),
         _ => Err(USAGE.to_string()),
@@ -31,4 +32,12 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+fn setup() -> Result<(), Failure> {
+    let driver = lavapipe::ensure()?;
+    println!("software adapter: {}", driver.display());
+    let python = pyarrow::ensure()?;
+    println!("pyarrow: {}", python.display());
+    Ok(())
 }

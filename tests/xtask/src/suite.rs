@@ -6,7 +6,7 @@ use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
-use crate::{Failure, lavapipe};
+use crate::{Failure, lavapipe, pyarrow};
 
 /// One run of the property tests: a device profile on lavapipe at a vector width (bits; subgroups are a 32nd of it).
 struct Round {
@@ -34,6 +34,7 @@ struct Counts {
 /// Runs everything; fails if any test did.
 pub fn run() -> Result<(), Failure> {
     let driver = lavapipe::ensure()?;
+    let python = pyarrow::ensure()?;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
     let work = root.join("target/xtask");
     std::fs::create_dir_all(&work).map_err(|error| format!("{}: {error}", work.display()))?;
@@ -51,6 +52,7 @@ pub fn run() -> Result<(), Failure> {
         let mut command = Command::new(env!("CARGO"));
         command.current_dir(&root).arg("test").args(scope).arg("--no-fail-fast");
         set_environment(&mut command, round, &driver, &skips, &work);
+        command.env("PILASTER_TEST_PYARROW", &python);
         if !count(command, &mut counts)? {
             broken.push(name);
         }
