@@ -12,6 +12,9 @@
 use arrow::buffer::Buffer;
 
 use super::{Malformed, bits};
+use crate::simd::level::Level;
+use crate::simd::prefix::{sum_i32, sum_i64};
+use crate::simd::unpack::unpack;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -43,8 +46,8 @@ pub struct Delta {
     available: usize,
 }
 
-/// Values unpacked at a time.
-const BLOCK: usize = 64;
+/// Values of a scratch block.
+const BLOCK: usize = 256;
 
 impl Delta {
     /// Reads the header.
@@ -108,10 +111,31 @@ impl Delta {
 
     /// Fills `out` with the next values, cut to 32 bits: differences wrap, as the format says.
     ///
+    /// A stream is read by this or by [`Delta::read_i64`] throughout.
+    ///
     /// # Errors
     /// [`Malformed`] where fewer values are left, the bytes end early or a width is over 64.
     pub fn read_i32(&mut self, out: &mut [i32]) -> Result<(), Malformed> {
-        self.read(out, |value| value as i32)
+        let level = Level::detected();
+        let mut value = self.value as i32;
+        let read = self.read(
+            out,
+            |packed, first, width, out| match width {
+                0..=32 => unpack(level, packed, first, width, bytemuck::cast_slice_mut::<i32, u32>(out)),
+                _ => {
+                    let mut wide = [0u64; BLOCK];
+                    for (i, out) in out.chunks_mut(BLOCK).enumerate() {
+                        let wide = &mut wide[..out.len()];
+                        unpack(level, packed, first + i * BLOCK, width, wide);
+                        out.iter_mut().zip(wide).for_each(|(out, wide)| *out = *wide as i32);
+                    }
+                }
+            },
+            |step, out| sum_i32(level, &mut value, step as i32, out),
+            |value| value as i32,
+        );
+        self.value = i64::from(value);
+        read
     }
 
     /// Fills `out` with the next values.
@@ -119,7 +143,18 @@ impl Delta {
     /// # Errors
     /// As for [`Delta::read_i32`].
     pub fn read_i64(&mut self, out: &mut [i64]) -> Result<(), Malformed> {
-        self.read(out, |value| value)
+        let level = Level::detected();
+        let mut value = self.value;
+        let read = self.read(
+            out,
+            |packed, first, width, out| {
+                unpack(level, packed, first, width, bytemuck::cast_slice_mut::<i64, u64>(out));
+            },
+            |step, out| sum_i64(level, &mut value, step, out),
+            |value| value,
+        );
+        self.value = value;
+        read
     }
 
     /// Passes over the next `values` values.
@@ -140,33 +175,41 @@ impl Delta {
         Ok(())
     }
 
-    fn read<T>(&mut self, mut out: &mut [T], cut: impl Fn(i64) -> T) -> Result<(), Malformed> {
+    /// The next values: `unpack` writes what is packed, `sum` makes values of stretches with the same `min_delta`.
+    fn read<T>(
+        &mut self,
+        out: &mut [T],
+        unpack: impl Fn(&[u8], usize, u32, &mut [T]),
+        mut sum: impl FnMut(i64, &mut [T]),
+        cut: impl Fn(i64) -> T,
+    ) -> Result<(), Malformed> {
         if out.len() > self.left {
             return Err(early());
         }
-        if !self.first_read && !out.is_empty() {
+        let mut done = 0;
+        if let Some(first) = out.first_mut().filter(|_| !self.first_read) {
             self.first_read = true;
             self.left -= 1;
-            out[0] = cut(self.value);
-            out = &mut out[1..];
+            *first = cut(self.value);
+            done = 1;
         }
-        let mut deltas = [0u64; BLOCK];
-        while !out.is_empty() {
+        let mut summed = done;
+        while done < out.len() {
             if self.available == 0 {
+                if self.widths.is_empty() {
+                    sum(self.min_delta, &mut out[summed..done]);
+                    summed = done;
+                }
                 self.miniblock()?;
             }
-            let len = out.len().min(self.available).min(BLOCK);
-            let deltas = &mut deltas[..len];
-            bits::unpack_u64_from(&self.bytes[self.start..self.next], self.read, self.width, deltas)?;
-            for (value, &mut delta) in out.iter_mut().zip(deltas) {
-                self.value = self.value.wrapping_add(self.min_delta).wrapping_add(delta as i64);
-                *value = cut(self.value);
-            }
+            let len = (out.len() - done).min(self.available);
+            unpack(&self.bytes[self.start..], self.read, self.width, &mut out[done..done + len]);
             self.read += len;
             self.available -= len;
             self.left -= len;
-            out = &mut out[len..];
+            done += len;
         }
+        sum(self.min_delta, &mut out[summed..]);
         Ok(())
     }
 

@@ -53,7 +53,7 @@ pub enum Run<'a> {
     },
     /// Bit-packed values.
     Packed {
-        /// All bytes from a border of groups on.
+        /// All bytes from a border of groups on, to the end of the hybrid.
         bytes: &'a [u8],
         /// Values at the start of `bytes` that were read before: 0 to 7.
         first: usize,

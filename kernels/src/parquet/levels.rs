@@ -5,14 +5,19 @@
 use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::Buffer;
 
-use super::hybrid::Hybrid;
+use super::hybrid::{Hybrid, Run};
 use super::{Levels, Malformed, bits};
+use crate::simd::compare;
+use crate::simd::level::Level;
 
 #[cfg(test)]
 mod tests;
 
 /// Levels handled at a time.
 const BLOCK: usize = 1024;
+
+/// Words of a block's bits.
+const WORDS: usize = BLOCK / 64;
 
 /// A reader of one page's levels that keeps its place between calls.
 #[derive(Debug, Clone)]
@@ -92,7 +97,7 @@ impl LevelReader {
             }
         }
         match largest(out) {
-            largest if largest > self.max => Err(Malformed::new("level over the maximum")),
+            largest if largest > self.max => Err(over()),
             _ => Ok(()),
         }
     }
@@ -105,20 +110,18 @@ impl LevelReader {
         if len > self.remaining() {
             return Err(early());
         }
-        if let Source::Hybrid(hybrid) = &mut self.source
-            && self.max == 1
-        {
-            return hybrid.read_bitmap(len, out);
+        match &mut self.source {
+            Source::Hybrid(hybrid) if self.max == 1 => return hybrid.read_bitmap(len, out),
+            _ => {}
         }
-        let (mut block, mut valid) = ([0; BLOCK], 0);
-        let mut left = len;
-        while left > 0 {
-            let block = &mut block[..left.min(BLOCK)];
-            self.read(block)?;
-            valid += validity(block, self.max, out);
-            left -= block.len();
-        }
-        Ok(valid)
+        let max = self.max;
+        self.runs(len, |levels| match levels {
+            Stretch::Same { level, len } => {
+                out.append_n(len, level == max);
+                if level == max { len } else { 0 }
+            }
+            Stretch::Block(levels) => validity(levels, max, out),
+        })
     }
 
     /// Passes over the next `len` levels; gives how many of them are the maximum.
@@ -126,15 +129,63 @@ impl LevelReader {
     /// # Errors
     /// As for [`LevelReader::read`].
     pub fn skip(&mut self, len: usize) -> Result<usize, Malformed> {
-        let (mut block, mut valid, mut left) = ([0; BLOCK], 0, len);
-        while left > 0 {
-            let block = &mut block[..left.min(BLOCK)];
-            self.read(block)?;
-            valid += block.iter().filter(|&&level| level == self.max).count();
-            left -= block.len();
+        if len > self.remaining() {
+            return Err(early());
         }
-        Ok(valid)
+        let max = self.max;
+        self.runs(len, |levels| match levels {
+            Stretch::Same { level, len } if level == max => len,
+            Stretch::Same { .. } => 0,
+            Stretch::Block(levels) => count(levels, max),
+        })
     }
+
+    /// The sum of `f` over the next `len` levels, a stretch at a time.
+    fn runs(&mut self, len: usize, mut f: impl FnMut(Stretch<'_>) -> usize) -> Result<usize, Malformed> {
+        let (mut block, mut sum, mut left) = ([0; BLOCK], 0, len);
+        while left > 0 {
+            let len = left.min(BLOCK);
+            if let Source::Hybrid(hybrid) = &mut self.source {
+                let width = hybrid.width();
+                match hybrid.next_run(left)? {
+                    Some(Run::Repeat { value, .. }) if value > u32::from(self.max) => return Err(over()),
+                    Some(Run::Repeat { value, len }) => {
+                        sum += f(Stretch::Same { level: value as u16, len });
+                        left -= len;
+                        continue;
+                    }
+                    Some(Run::Packed { bytes, first, len: packed }) => {
+                        for at in (0..packed).step_by(BLOCK) {
+                            let block = &mut block[..(packed - at).min(BLOCK)];
+                            bits::unpack_u16_from(bytes, first + at, width, block)?;
+                            if largest(block) > self.max {
+                                return Err(over());
+                            }
+                            sum += f(Stretch::Block(block));
+                        }
+                        left -= packed;
+                        continue;
+                    }
+                    None => return Err(early()),
+                }
+            }
+            let block = &mut block[..len];
+            self.read(block)?;
+            sum += f(Stretch::Block(block));
+            left -= len;
+        }
+        Ok(sum)
+    }
+}
+
+/// Consecutive levels.
+enum Stretch<'a> {
+    Same { level: u16, len: usize },
+    Block(&'a [u16]),
+}
+
+fn over() -> Malformed {
+    Malformed::new("level over the maximum")
 }
 
 fn early() -> Malformed {
@@ -144,18 +195,33 @@ fn early() -> Malformed {
 /// The largest level; 0 of none.
 #[must_use]
 pub fn largest(levels: &[u16]) -> u16 {
-    levels.iter().copied().fold(0, u16::max)
+    compare::largest(Level::detected(), levels)
 }
 
 /// Appends for each level whether it is `max`; gives how many are.
 pub fn validity(levels: &[u16], max: u16, out: &mut BooleanBufferBuilder) -> usize {
+    let mut words = [0; WORDS];
     let mut valid = 0;
-    for chunk in levels.chunks(64) {
-        let word = chunk.iter().rev().fold(0u64, |word, &level| (word << 1) | u64::from(level == max));
-        out.append_packed_range(0..chunk.len(), &word.to_le_bytes());
-        valid += word.count_ones() as usize;
+    for levels in levels.chunks(BLOCK) {
+        let words = &mut words[..levels.len().div_ceil(64)];
+        compare::equal(Level::detected(), levels, max, words);
+        valid += ones(words);
+        append(words, levels.len(), out);
     }
     valid
+}
+
+/// How many levels are `level`.
+#[must_use]
+pub fn count(levels: &[u16], level: u16) -> usize {
+    let mut words = [0; WORDS];
+    let mut count = 0;
+    for levels in levels.chunks(BLOCK) {
+        let words = &mut words[..levels.len().div_ceil(64)];
+        compare::equal(Level::detected(), levels, level, words);
+        count += ones(words);
+    }
+    count
 }
 
 /// Slots of a stretch of levels.
@@ -169,13 +235,33 @@ pub struct Slots {
 
 /// Appends for each level that makes a slot (`slot_definition` or more) whether it is `max`.
 pub fn slots(levels: &[u16], max: u16, slot_definition: u16, out: &mut BooleanBufferBuilder) -> Slots {
+    if slot_definition == 0 {
+        return Slots { slots: levels.len(), valid: validity(levels, max, out) };
+    }
+    let level = Level::detected();
+    let (mut valid, mut slot, mut picked) = ([0; WORDS], [0; WORDS], [0; WORDS]);
     let mut count = Slots::default();
-    for &level in levels {
-        if level >= slot_definition {
-            out.append(level == max);
-            count.slots += 1;
-            count.valid += usize::from(level == max);
-        }
+    for levels in levels.chunks(BLOCK) {
+        let words = levels.len().div_ceil(64);
+        let (valid, slot, picked) = (&mut valid[..words], &mut slot[..words], &mut picked[..words]);
+        compare::equal(level, levels, max, valid);
+        compare::at_least(level, levels, slot_definition, slot);
+        let slots = compare::pick(level, valid, slot, picked);
+        count.slots += slots;
+        count.valid += ones(picked);
+        append(picked, slots, out);
     }
     count
+}
+
+fn ones(words: &[u64]) -> usize {
+    words.iter().map(|word| word.count_ones() as usize).sum()
+}
+
+/// Appends the first `len` bits.
+fn append(words: &mut [u64], len: usize, out: &mut BooleanBufferBuilder) {
+    for word in &mut *words {
+        *word = word.to_le();
+    }
+    out.append_packed_range(0..len, bytemuck::cast_slice(words));
 }

@@ -2,10 +2,17 @@
 //!
 //! Byte `k` of value `i` of `n` lies at `k * n + i`.
 
+use std::array::from_fn;
+
 use super::Malformed;
+use crate::simd::level::Level;
+use crate::simd::transpose::{interleave_2, interleave_4, interleave_8};
 
 #[cfg(test)]
 mod tests;
+
+/// Values of a width without vectors that are handled at a time.
+const BLOCK: usize = 256;
 
 /// Values of `width` bytes in `bytes`.
 ///
@@ -45,13 +52,34 @@ pub fn byte_stream_split_any(
     if !out.len().is_multiple_of(width) || first.checked_add(len).is_none_or(|end| end > values) {
         return Err(Malformed::new("byte streams end early"));
     }
-    if len == 0 {
-        return Ok(());
-    }
-    for (k, stream) in bytes.chunks_exact(values).enumerate() {
-        for (value, &byte) in out[k..].iter_mut().step_by(width).zip(&stream[first..first + len]) {
-            *value = byte;
-        }
+    let stream = |k: usize| &bytes[k * values + first..][..len];
+    let level = Level::detected();
+    match width {
+        1 => out.copy_from_slice(stream(0)),
+        2 => interleave_2(level, from_fn(stream), out.as_chunks_mut().0),
+        4 => interleave_4(level, from_fn(stream), out.as_chunks_mut().0),
+        8 => interleave_8(level, from_fn(stream), out.as_chunks_mut().0),
+        _ => by_eight(level, stream, width, out),
     }
     Ok(())
+}
+
+/// Values of any width: eight streams at a time to a block, whose values are then put beside the other streams'.
+fn by_eight<'a>(level: Level, stream: impl Fn(usize) -> &'a [u8], width: usize, out: &mut [u8]) {
+    let mut block = [[0; 8]; BLOCK];
+    for (i, out) in out.chunks_mut(BLOCK * width).enumerate() {
+        let len = out.len() / width;
+        let stream = |k: usize| &stream(k)[i * BLOCK..][..len];
+        for k in (0..width / 8 * 8).step_by(8) {
+            interleave_8(level, from_fn(|j| stream(k + j)), &mut block[..len]);
+            for (value, eight) in out.chunks_exact_mut(width).zip(&block) {
+                value[k..k + 8].copy_from_slice(eight);
+            }
+        }
+        for k in width / 8 * 8..width {
+            for (value, &byte) in out[k..].iter_mut().step_by(width).zip(stream(k)) {
+                *value = byte;
+            }
+        }
+    }
 }

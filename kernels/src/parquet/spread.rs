@@ -1,20 +1,23 @@
 //! Dense values to slots: the values that are there go to the valid slots in order, the others get the default.
 
 use arrow::buffer::BooleanBuffer;
+use arrow::datatypes::ArrowNativeType;
 
 use super::Malformed;
+use crate::simd::level::Level;
+use crate::simd::spread as simd;
+use crate::simd::words::Words;
 
 #[cfg(test)]
 mod tests;
 
-/// Writes `dense` to the slots of `out` that `validity` marks and the default (zero) to the others; gives how many values
-/// were used.
+/// Writes `dense` to the slots of `out` that `validity` marks and zero to the others; gives how many values were used.
 ///
-/// `dense` may be longer than that.
+/// `dense` may be longer than that. `out` is overwritten as a whole; after an error it is unspecified.
 ///
 /// # Errors
 /// [`Malformed`] where `dense` holds fewer values than slots are valid, or `validity` and `out` differ in length.
-pub fn spread<T: Copy + Default>(
+pub fn spread<T: ArrowNativeType>(
     dense: &[T],
     validity: &BooleanBuffer,
     out: &mut [T],
@@ -22,23 +25,7 @@ pub fn spread<T: Copy + Default>(
     if validity.len() != out.len() {
         return Err(Malformed::new("validity and slots differ in length"));
     }
-    let mut used = 0;
-    for (slots, word) in out.chunks_mut(64).zip(validity.bit_chunks().iter_padded()) {
-        let count = word.count_ones() as usize;
-        let Some(values) = dense.get(used..used + count) else {
-            return Err(Malformed::new("fewer values than valid slots"));
-        };
-        used += count;
-        if count == slots.len() {
-            slots.copy_from_slice(values);
-            continue;
-        }
-        slots.fill(T::default());
-        let mut left = word;
-        for &value in values {
-            slots[left.trailing_zeros() as usize] = value;
-            left &= left - 1;
-        }
-    }
-    Ok(used)
+    let valid = Words::new(validity.values(), validity.offset(), validity.len());
+    simd::spread(Level::detected(), dense, valid, out)
+        .ok_or_else(|| Malformed::new("fewer values than valid slots"))
 }

@@ -17,6 +17,7 @@ enum Set {
 
 impl Level {
     /// No more than the target's baseline.
+    #[cfg(test)]
     pub(crate) const SCALAR: Level = Level(Set::Scalar);
 
     /// The best of this CPU; in tests, the one that [`Level::force`] holds.

@@ -4,9 +4,14 @@
 //! loops are plain Rust that the compiler vectorises; dispatch is one atomic load per call, so calls should cover
 //! thousands of rows.
 
+pub(crate) mod compare;
 pub mod lanes;
 pub(crate) mod level;
+pub(crate) mod prefix;
+pub(crate) mod spread;
+pub(crate) mod transpose;
 pub(crate) mod unpack;
+pub(crate) mod words;
 
 /// Compiles the functions within once per instruction set, chosen at run time.
 macro_rules! dispatched {

@@ -1,0 +1,35 @@
+use super::*;
+use crate::parquet::bits::tests::values;
+
+fn check<const N: usize>(interleave: impl Fn(Level, [&[u8]; N], &mut [[u8; N]])) {
+    for level in Level::all() {
+        for len in (0..140).chain([1023, 1024, 1025]) {
+            let streams: [Vec<u8>; N] = std::array::from_fn(|k| {
+                values(len + k, 8)[k..].iter().map(|&byte| byte as u8 ^ (k as u8) << 5).collect()
+            });
+            let mut out = vec![[0xee; N]; len + 1];
+            interleave(level, std::array::from_fn(|k| &streams[k][..]), &mut out[..len]);
+            for (i, value) in out[..len].iter().enumerate() {
+                for (k, &byte) in value.iter().enumerate() {
+                    assert_eq!(byte, streams[k][i], "{level:?}, byte {k} of value {i} of {len}");
+                }
+            }
+            assert_eq!(out[len], [0xee; N], "written past the end");
+        }
+    }
+}
+
+#[test]
+fn two() {
+    check(interleave_2);
+}
+
+#[test]
+fn four() {
+    check(interleave_4);
+}
+
+#[test]
+fn eight() {
+    check(interleave_8);
+}
