@@ -21,7 +21,7 @@ mod strings;
 mod tests;
 
 pub use pack::{pack, packable};
-pub(crate) use strings::Interner;
+pub(crate) use strings::{Interner, is_text};
 
 /// How one value lies in the arena.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]

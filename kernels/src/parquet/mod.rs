@@ -11,6 +11,7 @@
 
 pub mod bits;
 pub mod delta;
+pub mod gpu;
 pub mod hybrid;
 mod leaf;
 pub mod levels;

@@ -7,6 +7,7 @@
 @group(0) @binding(2) var<storage, read_write> levels_valid: array<u32>;
 @group(0) @binding(3) var<storage, read_write> levels_slots: array<u32>;
 @group(0) @binding(4) var<storage, read_write> levels_counts: array<u32>;
+@group(0) @binding(5) var<storage, read_write> levels_status: array<atomic<u32>, 2>;
 
 @compute @workgroup_size(WG)
 fn main(at: Invocation) {
@@ -15,7 +16,7 @@ fn main(at: Invocation) {
     if (index >= bitmap_words(levels)) {
         return;
     }
-    let maximum = parquet_tables[PARQUET_MAX_DEFINITION];
+    let maximum = parquet_tables[PARQUET_DEFINITION + 3u];
     let slot = parquet_tables[PARQUET_SLOT_DEFINITION];
     let width = parquet_tables[PARQUET_DEFINITION + 2u];
     let first = index << 5u;
@@ -26,6 +27,7 @@ fn main(at: Invocation) {
     let ends = walk.run + 1u >= walk.runs || (parquet_tables[run + 2u] & ~PARQUET_PACKED) >= first + count;
     var valid = 0u;
     var slots = 0u;
+    var largest = 0u;
     if (ends && width == 1u && slot == 0u && (parquet_tables[run] & PARQUET_PACKED) != 0u) {
         // The bitmap itself, shifted.
         valid = parquet_word(parquet_tables[run + 1u], first - (parquet_tables[run] & ~PARQUET_PACKED));
@@ -38,7 +40,12 @@ fn main(at: Invocation) {
             let level = parquet_walk(&walk, first + i);
             valid |= u32(level == maximum) << i;
             slots |= u32(level >= slot) << i;
+            largest = max(largest, level);
         }
+    }
+    // The host has seen the levels of runs, and a single bit is never too large.
+    if (largest > maximum) {
+        atomicOr(&levels_status[0], PARQUET_NO_SUCH_LEVEL);
     }
     valid = bitmap_masked(valid, index, levels);
     slots = bitmap_masked(slots, index, levels);

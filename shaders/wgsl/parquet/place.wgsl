@@ -34,9 +34,6 @@ const PLACE_DELTA: u32 = 3u;
 const PLACE_BOOLEAN: u32 = 4u;
 const PLACE_RUNS: u32 = 5u;
 
-const PLACE_TOO_FEW: u32 = 1u;
-const PLACE_NO_SUCH_INDEX: u32 = 2u;
-
 var<private> place_page: u32;
 // The page's first word in the tables; values before its first slot.
 var<private> place_record: u32;
@@ -154,7 +151,7 @@ fn place_value(slot: u32) -> vec4<u32> {
     }
     let index = place_values_before(slot) - place_rank;
     if (index >= parquet_tables[place_record + 2u]) {
-        place_fail(PLACE_TOO_FEW);
+        place_fail(PARQUET_TOO_FEW);
         return vec4<u32>(0u);
     }
     let byte = parquet_tables[place_record + 1u];
@@ -165,7 +162,7 @@ fn place_value(slot: u32) -> vec4<u32> {
         case PLACE_DICTIONARY: {
             let code = place_from_runs(index);
             if (code >= parquet_tables[place_record + 7u]) {
-                place_fail(PLACE_NO_SUCH_INDEX);
+                place_fail(PARQUET_NO_SUCH_INDEX);
                 return vec4<u32>(0u);
             }
             return place_load(parquet_tables[place_record + 6u] + code * parquet_tables[PARQUET_WIDTH]);
@@ -208,7 +205,9 @@ fn main(at: Invocation) {
         }
         return;
     }
-    let together = 32u / PLACE_BITS;
+    // Override expressions are evaluated for all widths, taken or not.
+    let bits = min(PLACE_BITS, 32u);
+    let together = 32u / bits;
     if (index >= slots / together + u32(slots % together != 0u)) {
         return;
     }
@@ -216,7 +215,7 @@ fn main(at: Invocation) {
     place_find(first);
     var word = 0u;
     for (var i = 0u; i < together && first + i < slots; i++) {
-        word |= (place_value(first + i).x & (0xffffffffu >> (32u - PLACE_BITS))) << (i * PLACE_BITS);
+        word |= (place_value(first + i).x & (0xffffffffu >> (32u - bits))) << (i * bits);
     }
     place_arena[values + index] = word;
 }

@@ -11,22 +11,26 @@
 // Padded, so that the three words behind a position can always be read.
 @group(0) @binding(1) var<storage, read> parquet_bytes: array<u32>;
 
-// Words of the head. Those of levels are three: word of the run table, runs, bit width.
+// Words of the head. Those of levels are four: word of the run table, runs, bit width, largest level.
 const PARQUET_LEVELS: u32 = 0u;
 const PARQUET_DEFINITION: u32 = 1u;
-const PARQUET_MAX_DEFINITION: u32 = 4u;
-const PARQUET_SLOT_DEFINITION: u32 = 5u;
-const PARQUET_REPETITION: u32 = 6u;
+const PARQUET_REPETITION: u32 = 5u;
+const PARQUET_SLOT_DEFINITION: u32 = 9u;
 // Word of the page table, then pages.
-const PARQUET_PAGES: u32 = 9u;
-const PARQUET_NULLABLE: u32 = 11u;
+const PARQUET_PAGES: u32 = 10u;
+const PARQUET_NULLABLE: u32 = 12u;
 // Words of the arena.
-const PARQUET_VALUES: u32 = 12u;
-const PARQUET_VALIDITY: u32 = 13u;
+const PARQUET_VALUES: u32 = 13u;
+const PARQUET_VALIDITY: u32 = 14u;
 // Bytes of a stored value.
-const PARQUET_WIDTH: u32 = 14u;
+const PARQUET_WIDTH: u32 = 15u;
 // Word of the table of delta pages, pages in it, blocks of all.
-const PARQUET_DELTA: u32 = 15u;
+const PARQUET_DELTA: u32 = 16u;
+
+// Bits of the status: what went wrong.
+const PARQUET_TOO_FEW: u32 = 1u;
+const PARQUET_NO_SUCH_INDEX: u32 = 2u;
+const PARQUET_NO_SUCH_LEVEL: u32 = 4u;
 
 const PARQUET_PACKED: u32 = 0x80000000u;
 

@@ -5,6 +5,7 @@
 //! | `expressions` | predicates and values |
 //! | `aggregation` | ungrouped, direct array, hash table; partial states that merge |
 //! | `sorting` | stable order, top-k |
+//! | `parquet_gpu` | Parquet pages decoded on the device |
 //! | `plans` | whole plans through a session |
 //! | `checker` | planted errors: each comparison must notice them |
 //! | `backends` | what instantiates the batteries |
@@ -20,6 +21,7 @@ mod backends;
 mod checker;
 mod expressions;
 mod gpu_expressions;
+mod parquet_gpu;
 mod plans;
 mod shapes;
 mod sorting;

@@ -18,7 +18,7 @@ use pilaster_kernels::keys::order_words;
 use pilaster_kernels::memory::Unlimited;
 use pilaster_kernels::sort::{SortKey, gpu as sort_gpu};
 use pilaster_kernels::{Error, Result};
-use pilaster_shaders::Shader;
+use pilaster_shaders::{Shader, Tier};
 use pilaster_tests::compare::Got;
 use pilaster_tests::devices::device;
 use pilaster_tests::strategies::Batches;
@@ -59,6 +59,11 @@ impl Gpu {
 
     pub fn hostile(self, hostility: Hostility) -> Gpu {
         Gpu { hostility, ..self }
+    }
+
+    /// What the device's shaders may use.
+    pub fn tier(&self) -> &Tier {
+        self.device.tier()
     }
 
     /// Runs a program; it must really have been one.

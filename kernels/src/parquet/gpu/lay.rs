@@ -1,0 +1,450 @@
+//! From pages to tables and pieces of the upload.
+
+use arrow::array::Array;
+use arrow::buffer::Buffer;
+use pilaster_shaders::Tier;
+
+use super::form::{Form, form};
+use super::stages::shaders;
+use super::strings::Strings;
+use super::walk::{self, Expected};
+use super::{Decode, DecodeError, Segment};
+use crate::error::{Backend, Error};
+use crate::gpu::column::{Storage, is_text};
+use crate::parquet::{DataPage, Encoding, Leaf, Levels, Malformed, Physical};
+
+/// Words of the head, as `parquet/source` has them.
+pub(super) mod head {
+    pub const LEVELS: usize = 0;
+    pub const DEFINITION: usize = 1;
+    pub const REPETITION: usize = 5;
+    pub const SLOT_DEFINITION: usize = 9;
+    pub const PAGES: usize = 10;
+    pub const NULLABLE: usize = 12;
+    pub const VALUES: usize = 13;
+    pub const VALIDITY: usize = 14;
+    pub const WIDTH: usize = 15;
+    pub const DELTA: usize = 16;
+    pub const WORDS: usize = 19;
+}
+
+/// Values of a block of the delta scan: `DELTA_BLOCK` of `parquet/delta`.
+pub(super) const DELTA_BLOCK: usize = 1024;
+
+/// Bytes of one upload: positions of bits within a page stay 32-bit numbers.
+const MOST_BYTES: u64 = 1 << 29;
+
+/// Readable bytes behind the last one: `parquet/source` reads words ahead.
+const PADDING: u64 = 32;
+
+/// Kinds of pages: `PLACE_*` of `parquet/place`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+enum Kind {
+    Plain = 0,
+    Dictionary = 1,
+    Split = 2,
+    Delta = 3,
+    Boolean = 4,
+    Runs = 5,
+}
+
+/// Words of a page's record, its runs counted from their table's start.
+#[derive(Debug, Clone, Copy)]
+struct Record {
+    kind: Kind,
+    byte: u32,
+    available: u32,
+    width: u32,
+    runs: u32,
+    run_count: u32,
+    dictionary: u32,
+    dictionary_len: u32,
+}
+
+/// A dictionary in the upload.
+#[derive(Debug, Clone, Copy)]
+struct Placed {
+    byte: u32,
+    len: u32,
+}
+
+struct Layer<'a> {
+    leaf: &'a Leaf,
+    form: Form,
+    bytes: Vec<(u64, Buffer)>,
+    end: u64,
+    levels: usize,
+    definition: Vec<u32>,
+    repetition: Vec<u32>,
+    records: Vec<Record>,
+    runs: Vec<u32>,
+    delta_pages: Vec<[u32; 6]>,
+    miniblocks: Vec<u32>,
+    delta_blocks: usize,
+    first_levels: Vec<u32>,
+    places: Vec<u64>,
+    strings: Option<Strings>,
+    codes: usize,
+}
+
+/// Bits that levels up to `most` take.
+pub(super) fn level_width(most: u16) -> u32 {
+    u16::BITS - most.leading_zeros()
+}
+
+pub(super) fn decode(leaf: &Leaf, segments: &[Segment], tier: &Tier) -> Result<Decode, DecodeError> {
+    let form = form(leaf)?;
+    let text = is_text(&leaf.data_type).filter(|_| form.codes);
+    let mut layer = Layer {
+        leaf,
+        form,
+        bytes: Vec::new(),
+        end: 0,
+        levels: 0,
+        definition: Vec::new(),
+        repetition: Vec::new(),
+        records: Vec::new(),
+        runs: Vec::new(),
+        delta_pages: Vec::new(),
+        miniblocks: Vec::new(),
+        delta_blocks: 0,
+        first_levels: Vec::new(),
+        places: Vec::new(),
+        strings: text.map(Strings::new),
+        codes: 0,
+    };
+    for segment in segments {
+        layer.segment(segment)?;
+    }
+    layer.finish(tier)
+}
+
+impl Layer<'_> {
+    fn segment(&mut self, segment: &Segment) -> Result<(), DecodeError> {
+        let wanted =
+            segment.pages.iter().any(|page| page.encoding == Encoding::Dictionary && page.levels > 0);
+        let dictionary = match &segment.dictionary {
+            Some(page) if wanted => {
+                let placed = self.dictionary(page.len, &page.values, |strings| strings.push(page));
+                Some(placed.map_err(|error| at(page.offset, error))?)
+            }
+            _ => None,
+        };
+        for page in segment.pages.iter().filter(|page| page.levels > 0) {
+            self.page(page, dictionary).map_err(|error| at(page.offset, error))?;
+        }
+        Ok(())
+    }
+
+    fn dictionary(
+        &mut self,
+        len: usize,
+        values: &Buffer,
+        push: impl FnOnce(&mut Strings) -> Result<(), DecodeError>,
+    ) -> Result<Placed, PageError> {
+        let count = u32::try_from(len).map_err(|_| PageError::malformed("a dictionary of 2^32 values"))?;
+        if let Some(strings) = &mut self.strings {
+            push(strings).map_err(PageError::Done)?;
+            let codes = self.codes as u64..self.codes as u64 + len as u64;
+            if codes.end > i32::MAX as u64 {
+                let what = "dictionaries of 2^31 strings";
+                return Err(PageError::Other(Error::unsupported(what, Backend::Gpu)));
+            }
+            self.codes += len;
+            let table: Vec<u32> = codes.map(|code| code as u32).collect();
+            return Ok(Placed { byte: self.upload(&Buffer::from_vec(table))?, len: count });
+        }
+        let needed = len as u64 * u64::from(self.form.stored_bytes);
+        if needed > values.len() as u64 {
+            return Err(PageError::malformed("a dictionary is cut off"));
+        }
+        Ok(Placed { byte: self.upload(&values.slice_with_length(0, needed as usize))?, len: count })
+    }
+
+    /// Adds a piece; gives its position.
+    fn upload(&mut self, bytes: &Buffer) -> Result<u32, PageError> {
+        let at = self.end;
+        self.end = (at + bytes.len() as u64).next_multiple_of(4);
+        if self.end > MOST_BYTES - PADDING {
+            let (asked_bytes, limit_bytes) = (self.end, MOST_BYTES - PADDING);
+            return Err(PageError::Other(Error::OutOfMemory {
+                backend: Backend::Gpu,
+                asked_bytes,
+                limit_bytes,
+            }));
+        }
+        if !bytes.is_empty() {
+            self.bytes.push((at, bytes.clone()));
+        }
+        Ok(at as u32)
+    }
+
+    fn page(&mut self, page: &DataPage, dictionary: Option<Placed>) -> Result<(), PageError> {
+        let first = self.levels;
+        let levels = first.checked_add(page.levels).filter(|levels| *levels < 1 << 31);
+        self.levels = levels.ok_or_else(|| {
+            PageError::Other(Error::unsupported("a column of 2^31 levels at once", Backend::Gpu))
+        })?;
+        let (definition, repetition) = (self.leaf.max_definition, self.leaf.max_repetition);
+        self.definition = self.page_levels(&page.definition, definition, page.levels, first, |layer| {
+            std::mem::take(&mut layer.definition)
+        })?;
+        self.repetition = self.page_levels(&page.repetition, repetition, page.levels, first, |layer| {
+            std::mem::take(&mut layer.repetition)
+        })?;
+        let record = self.values(page, dictionary)?;
+        self.records.push(record);
+        self.first_levels.push(first as u32);
+        self.places.push(page.offset);
+        Ok(())
+    }
+
+    /// The run table with the runs of a page's levels behind it.
+    fn page_levels(
+        &mut self,
+        levels: &Levels,
+        most: u16,
+        count: usize,
+        first: usize,
+        table: impl FnOnce(&mut Self) -> Vec<u32>,
+    ) -> Result<Vec<u32>, PageError> {
+        let mut table = table(self);
+        if most == 0 {
+            return Ok(table);
+        }
+        let width = level_width(most);
+        let repacked;
+        let bytes = match levels {
+            Levels::None => return Err(PageError::malformed("a page without levels")),
+            Levels::Hybrid(bytes) => bytes,
+            Levels::BitPacked(bytes) => {
+                repacked = Buffer::from_vec(walk::repacked(bytes, width, count)?);
+                &repacked
+            }
+        };
+        let base = u64::from(self.upload(bytes)?);
+        let expected = Expected { width, limit: count, first, base, most: most.into() };
+        if walk::hybrid(bytes, &expected, &mut table)? < count {
+            return Err(PageError::malformed("levels end early"));
+        }
+        Ok(table)
+    }
+
+    fn values(&mut self, page: &DataPage, dictionary: Option<Placed>) -> Result<Record, PageError> {
+        let bytes = &page.values;
+        let stored = self.form.stored_bytes as usize;
+        let record = |kind, byte, available: usize| Record {
+            kind,
+            byte,
+            available: available.min(page.levels) as u32,
+            width: 0,
+            runs: 0,
+            run_count: 0,
+            dictionary: 0,
+            dictionary_len: 0,
+        };
+        match (page.encoding, self.leaf.physical) {
+            (Encoding::Plain, Physical::Boolean) => {
+                Ok(record(Kind::Boolean, self.upload(bytes)?, bytes.len().saturating_mul(8)))
+            }
+            (Encoding::Plain, physical) if physical != Physical::ByteArray => {
+                Ok(record(Kind::Plain, self.upload(bytes)?, bytes.len() / stored))
+            }
+            (Encoding::Rle, Physical::Boolean) => {
+                let cut_off = || PageError::malformed("runs are cut off");
+                let (len, rest) = bytes.split_first_chunk::<4>().ok_or_else(cut_off)?;
+                let len = u32::from_le_bytes(*len) as usize;
+                if len > rest.len() {
+                    return Err(cut_off());
+                }
+                let runs = self.page_runs(&bytes.slice_with_length(4, len), 1, page.levels, 1)?;
+                Ok(Record { kind: Kind::Runs, ..runs })
+            }
+            (Encoding::Dictionary, physical) if physical != Physical::Boolean => {
+                self.indices(bytes, page.levels, dictionary)
+            }
+            (Encoding::DeltaBinaryPacked, Physical::Int32 | Physical::Int64) => {
+                self.deltas(bytes, page.levels)
+            }
+            (Encoding::ByteStreamSplit, physical)
+                if !matches!(physical, Physical::Boolean | Physical::ByteArray | Physical::Int96) =>
+            {
+                if !bytes.len().is_multiple_of(stored) {
+                    return Err(PageError::malformed("streams of different lengths"));
+                }
+                let values = bytes.len() / stored;
+                let width = values as u32;
+                Ok(Record { width, ..record(Kind::Split, self.upload(bytes)?, values) })
+            }
+            (encoding, physical) => {
+                let what = format!("decoding {encoding:?} pages of {physical:?}");
+                Err(PageError::Other(Error::unsupported(what, Backend::Gpu)))
+            }
+        }
+    }
+
+    /// Indices of a dictionary: a byte of width, then a hybrid.
+    fn indices(
+        &mut self,
+        bytes: &Buffer,
+        levels: usize,
+        dictionary: Option<Placed>,
+    ) -> Result<Record, PageError> {
+        let Some((width, _)) = bytes.split_first() else {
+            // A page of nulls alone.
+            return self.page_runs(bytes, 0, 0, 0);
+        };
+        let dictionary = dictionary.ok_or_else(|| PageError::malformed("indices without a dictionary"))?;
+        let most = dictionary.len.saturating_sub(1);
+        let indices = bytes.slice(1);
+        let runs = self.page_runs(&indices, u32::from(*width), levels, most)?;
+        Ok(Record { dictionary: dictionary.byte, dictionary_len: dictionary.len, ..runs })
+    }
+
+    fn page_runs(
+        &mut self,
+        bytes: &Buffer,
+        width: u32,
+        levels: usize,
+        most: u32,
+    ) -> Result<Record, PageError> {
+        let byte = self.upload(bytes)?;
+        let before = self.runs.len();
+        let expected = Expected { width, limit: levels, first: 0, base: byte.into(), most };
+        let available = walk::hybrid(bytes, &expected, &mut self.runs)?;
+        let run_count = ((self.runs.len() - before) / 2) as u32;
+        Ok(Record {
+            kind: Kind::Dictionary,
+            byte,
+            available: available as u32,
+            width,
+            runs: before as u32,
+            run_count,
+            dictionary: 0,
+            dictionary_len: 0,
+        })
+    }
+
+    fn deltas(&mut self, bytes: &Buffer, levels: usize) -> Result<Record, PageError> {
+        let byte = self.upload(bytes)?;
+        let most_width = if self.leaf.physical == Physical::Int32 { 32 } else { 64 };
+        let miniblocks = self.miniblocks.len() as u32;
+        let deltas = walk::deltas(bytes, byte.into(), levels, most_width, &mut self.miniblocks)?;
+        let first_block = self.delta_blocks;
+        self.delta_blocks += deltas.values.div_ceil(DELTA_BLOCK);
+        if deltas.values > 0 {
+            self.delta_pages.push([
+                first_block as u32,
+                deltas.values as u32,
+                deltas.first as u32,
+                (deltas.first >> 32) as u32,
+                miniblocks,
+                deltas.per_miniblock,
+            ]);
+        }
+        Ok(Record {
+            kind: Kind::Delta,
+            byte,
+            available: deltas.values as u32,
+            width: (first_block * DELTA_BLOCK) as u32,
+            runs: 0,
+            run_count: 0,
+            dictionary: 0,
+            dictionary_len: 0,
+        })
+    }
+
+    fn finish(self, tier: &Tier) -> Result<Decode, DecodeError> {
+        let leaf = self.leaf;
+        let most = u32::from(leaf.max_definition);
+        // Runs of the largest level alone: no nulls. A repeated column has its slots found from its levels.
+        let full = self.definition.chunks_exact(2).all(|run| run[0] & walk::PACKED == 0 && run[1] == most);
+        let nested = leaf.max_repetition > 0 || leaf.slot_definition > 0;
+        let nullable = nested || (most > 0 && !full);
+        let tables = self.tables(nullable);
+        let strings = self.strings.map(|strings| strings.finish(&leaf.data_type)).transpose()?;
+        Ok(Decode {
+            leaf: leaf.clone(),
+            form: self.form,
+            levels: self.levels,
+            nullable,
+            tables,
+            bytes: self.bytes,
+            bytes_len: self.end + PADDING,
+            first_levels: self.first_levels,
+            places: self.places,
+            delta_blocks: self.delta_blocks as u32,
+            strings: strings.filter(|strings| !strings.is_empty() || self.form.codes),
+            shaders: shaders(tier)?,
+        })
+    }
+
+    fn tables(&self, nullable: bool) -> Vec<u32> {
+        let leaf = self.leaf;
+        let mut tables = vec![0; head::WORDS];
+        tables[head::LEVELS] = self.levels as u32;
+        let mut level = |at: usize, runs: &[u32], most: u16| {
+            tables[at] = tables.len() as u32;
+            tables[at + 1] = (runs.len() / 2) as u32;
+            tables[at + 2] = level_width(most);
+            tables[at + 3] = most.into();
+            tables.extend(runs);
+        };
+        level(head::DEFINITION, &self.definition, leaf.max_definition);
+        level(head::REPETITION, &self.repetition, leaf.max_repetition);
+        tables[head::SLOT_DEFINITION] = leaf.slot_definition.into();
+        tables[head::NULLABLE] = nullable.into();
+        tables[head::WIDTH] = self.form.stored_bytes;
+        tables[head::PAGES] = tables.len() as u32;
+        tables[head::PAGES + 1] = self.records.len() as u32;
+        let runs = tables.len() as u32 + self.records.len() as u32 * 8;
+        for record in &self.records {
+            tables.extend([record.kind as u32, record.byte, record.available, record.width]);
+            tables.extend([runs + record.runs, record.run_count, record.dictionary, record.dictionary_len]);
+        }
+        tables.extend(&self.runs);
+        tables[head::DELTA] = tables.len() as u32;
+        tables[head::DELTA + 1] = self.delta_pages.len() as u32;
+        tables[head::DELTA + 2] = self.delta_blocks as u32;
+        let miniblocks = tables.len() as u32 + self.delta_pages.len() as u32 * 6;
+        for page in &self.delta_pages {
+            let [block, values, low, high, miniblock, per_miniblock] = *page;
+            tables.extend([block, values, low, high, miniblocks + miniblock, per_miniblock]);
+        }
+        tables.extend(&self.miniblocks);
+        tables
+    }
+}
+
+/// What is wrong with a page, before its place is known.
+enum PageError {
+    Malformed(Malformed),
+    Other(Error),
+    Done(DecodeError),
+}
+
+impl PageError {
+    fn malformed(reason: &'static str) -> Self {
+        PageError::Malformed(Malformed::new(reason))
+    }
+}
+
+impl From<Malformed> for PageError {
+    fn from(malformed: Malformed) -> Self {
+        PageError::Malformed(malformed)
+    }
+}
+
+fn at(place: u64, error: PageError) -> DecodeError {
+    match error {
+        PageError::Malformed(malformed) => DecodeError::Malformed { place, malformed },
+        PageError::Other(error) => DecodeError::Other(error),
+        PageError::Done(error) => error,
+    }
+}
+
+/// Storages whose values `parquet/place` writes.
+pub(super) fn bits(storage: Storage) -> f64 {
+    storage.bits() as f64
+}
