@@ -5,6 +5,7 @@
 //! thousands of rows.
 
 pub(crate) mod compare;
+pub(crate) mod deposit;
 pub mod lanes;
 pub(crate) mod level;
 pub(crate) mod prefix;

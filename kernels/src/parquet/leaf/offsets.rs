@@ -1,0 +1,294 @@
+//! Byte arrays behind offsets: the bytes are copied, the lengths of a batch gathered and summed up at its end.
+
+use arrow::array::ArrayRef;
+use arrow::buffer::{Buffer, NullBuffer};
+use arrow::datatypes::{BinaryType, DataType, LargeBinaryType, LargeUtf8Type, Utf8Type};
+
+use crate::error::{Backend, Error};
+use crate::memory::Grant;
+use crate::parquet::{DataPage, DictionaryPage, Encoding, Malformed};
+
+use super::arrays;
+use super::blocks::{BLOCK, Stretch, fill};
+use super::bytes::{Lengths, Plain, Values, early};
+use super::codes::Codes;
+use super::column::{Column, Fault};
+use super::utf8;
+use super::views::check_plain;
+
+/// Values of this length at most are copied as 16 bytes each, where as many may be read and overwritten.
+const SHORT: usize = 16;
+
+/// A column of byte arrays.
+pub(super) struct Offsets<O> {
+    data_type: DataType,
+    text: bool,
+    values: Source,
+    dictionary: Entries,
+    /// Length of each slot.
+    lengths: Vec<u32>,
+    data: Vec<u8>,
+    scratch: Vec<u32>,
+    _offset: std::marker::PhantomData<O>,
+}
+
+enum Source {
+    Bytes(Values),
+    Codes(Codes),
+}
+
+/// Where the entries of a dictionary lie in its page.
+#[derive(Default)]
+struct Entries {
+    bytes: Buffer,
+    places: Vec<Place>,
+}
+
+#[derive(Debug, Clone, Copy, Default)]
+struct Place {
+    start: u32,
+    length: u32,
+}
+
+/// The offset types.
+pub(super) trait Offset: Send + 'static {
+    /// The largest offset.
+    const MAX: usize;
+
+    /// The array; offsets are the sums of `lengths`, all of which lie in `values`.
+    fn array(text: bool, lengths: &[u32], values: Vec<u8>, nulls: Option<NullBuffer>) -> ArrayRef;
+}
+
+impl Offset for i32 {
+    const MAX: usize = i32::MAX as usize;
+
+    fn array(text: bool, lengths: &[u32], values: Vec<u8>, nulls: Option<NullBuffer>) -> ArrayRef {
+        let offsets = sums(lengths, |sum| sum as i32);
+        let values = Buffer::from_vec(values);
+        // SAFETY: offsets are sums of lengths, whose total is the length of the values and fits (checked as these grew);
+        // text was checked; nulls are made of the same stretches as the lengths.
+        unsafe {
+            match text {
+                true => arrays::offsets::<Utf8Type>(offsets, values, nulls),
+                false => arrays::offsets::<BinaryType>(offsets, values, nulls),
+            }
+        }
+    }
+}
+
+impl Offset for i64 {
+    const MAX: usize = i64::MAX as usize;
+
+    fn array(text: bool, lengths: &[u32], values: Vec<u8>, nulls: Option<NullBuffer>) -> ArrayRef {
+        let offsets = sums(lengths, |sum| sum as i64);
+        let values = Buffer::from_vec(values);
+        // SAFETY: as above.
+        unsafe {
+            match text {
+                true => arrays::offsets::<LargeUtf8Type>(offsets, values, nulls),
+                false => arrays::offsets::<LargeBinaryType>(offsets, values, nulls),
+            }
+        }
+    }
+}
+
+fn sums<O>(lengths: &[u32], offset: impl Fn(usize) -> O) -> Vec<O> {
+    let mut offsets = Vec::with_capacity(lengths.len() + 1);
+    let mut sum = 0;
+    offsets.push(offset(0));
+    offsets.extend(lengths.iter().map(|&length| {
+        sum += length as usize;
+        offset(sum)
+    }));
+    offsets
+}
+
+impl<O: Offset> Offsets<O> {
+    pub fn new(data_type: DataType) -> Self {
+        Offsets {
+            text: matches!(data_type, DataType::Utf8 | DataType::LargeUtf8),
+            data_type,
+            values: Source::Bytes(Values::Plain(Plain { bytes: Buffer::default(), at: 0 })),
+            dictionary: Entries::default(),
+            lengths: Vec::new(),
+            data: Vec::new(),
+            scratch: Vec::new(),
+            _offset: std::marker::PhantomData,
+        }
+    }
+}
+
+impl<O: Offset> Column for Offsets<O> {
+    fn dictionary(&mut self, page: &DictionaryPage) -> Result<(), Fault> {
+        check_size(&page.values)?;
+        if page.len > page.values.len() / 4 {
+            return Err(early().into());
+        }
+        let mut places = vec![Place::default(); page.len];
+        let mut plain = Plain { bytes: page.values.clone(), at: 0 };
+        for block in places.chunks_mut(BLOCK) {
+            plain_places(&mut plain, self.text, block)?;
+        }
+        self.dictionary = Entries { bytes: page.values.clone(), places };
+        Ok(())
+    }
+
+    fn page(&mut self, page: &DataPage) -> Result<(), Fault> {
+        check_size(&page.values)?;
+        self.values = if page.encoding == Encoding::Dictionary {
+            Source::Codes(Codes::new(&page.values, page.levels)?)
+        } else {
+            let values = Values::new(page.encoding, &page.values, page.levels)?;
+            Source::Bytes(values.ok_or_else(|| Malformed::new("encoding is not for byte arrays"))?)
+        };
+        Ok(())
+    }
+
+    fn read(&mut self, stretch: &Stretch, grant: &mut Grant) -> Result<(), Fault> {
+        let Offsets { text, values, dictionary, lengths, data, scratch, .. } = self;
+        let text = *text;
+        stretch.reserve(lengths, 1, grant)?;
+        let mut places = [Place::default(); BLOCK];
+        fill(lengths, stretch, scratch, |block| {
+            let places = &mut places[..block.len()];
+            match values {
+                Source::Codes(codes) => {
+                    codes.gather(&dictionary.places, places)?;
+                    append::<O>(&dictionary.bytes, places, data, grant)?;
+                }
+                Source::Bytes(Values::Plain(plain)) => {
+                    plain_places(plain, text, places)?;
+                    append::<O>(&plain.bytes, places, data, grant)?;
+                }
+                Source::Bytes(Values::Lengths(values)) => {
+                    return append_lengths::<O>(values, text, block, data, grant);
+                }
+                Source::Bytes(Values::Prefixes(values)) => {
+                    let mut block = block.iter_mut();
+                    return values.for_each(block.len(), |value, _| {
+                        if text {
+                            utf8::check(value)?;
+                        }
+                        grow::<O>(data, value.len(), grant)?;
+                        data.extend_from_slice(value);
+                        if let Some(length) = block.next() {
+                            *length = value.len() as u32;
+                        }
+                        Ok(())
+                    });
+                }
+            }
+            for (length, place) in block.iter_mut().zip(places) {
+                *length = place.length;
+            }
+            Ok(())
+        })
+    }
+
+    fn skip(&mut self, values: usize) -> Result<(), Fault> {
+        match &mut self.values {
+            Source::Bytes(source) => source.skip(values),
+            Source::Codes(codes) => Ok(codes.skip(values)?),
+        }
+    }
+
+    fn finish(&mut self, _: usize, nulls: Option<NullBuffer>) -> Result<ArrayRef, Fault> {
+        let lengths = std::mem::take(&mut self.lengths);
+        debug_assert!(matches!(
+            self.data_type,
+            DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary
+        ));
+        Ok(O::array(self.text, &lengths, std::mem::take(&mut self.data), nulls))
+    }
+}
+
+/// Where the next plain values lie.
+fn plain_places(plain: &mut Plain, text: bool, out: &mut [Place]) -> Result<(), Malformed> {
+    let bytes = plain.bytes.as_slice();
+    let start = plain.at.min(bytes.len());
+    let (mut at, mut lengths) = (start, 0);
+    for place in out.iter_mut() {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let (length, rest) = rest.split_first_chunk::<4>().ok_or_else(early)?;
+        let length = u32::from_le_bytes(*length);
+        if length as usize > rest.len() {
+            return Err(early());
+        }
+        *place = Place { start: at as u32 + 4, length };
+        lengths |= length as usize;
+        at += 4 + length as usize;
+    }
+    if text {
+        check_plain(&bytes[start..at], lengths)?;
+    }
+    plain.at = at;
+    Ok(())
+}
+
+/// Copies values to the end of `data`.
+fn append<O: Offset>(
+    bytes: &[u8],
+    places: &[Place],
+    data: &mut Vec<u8>,
+    grant: &mut Grant,
+) -> Result<(), Fault> {
+    let total: usize = places.iter().map(|place| place.length as usize).sum();
+    grow::<O>(data, total + SHORT, grant)?;
+    let mut at = data.len();
+    let end = at + total;
+    data.resize(end + SHORT, 0);
+    for place in places {
+        let (start, length) = (place.start as usize, place.length as usize);
+        let from = bytes.get(start..).unwrap_or_default();
+        let to = &mut data[at..];
+        match (from.first_chunk::<SHORT>(), to.first_chunk_mut::<SHORT>()) {
+            (Some(from), Some(to)) if length <= SHORT => *to = *from,
+            _ => to[..length].copy_from_slice(from.get(..length).ok_or_else(early)?),
+        }
+        at += length;
+    }
+    data.truncate(end);
+    Ok(())
+}
+
+/// Copies values that lie one after another to the end of `data`.
+fn append_lengths<O: Offset>(
+    values: &mut Lengths,
+    text: bool,
+    out: &mut [u32],
+    data: &mut Vec<u8>,
+    grant: &mut Grant,
+) -> Result<(), Fault> {
+    let (lengths, start, bytes) = values.block(out.len())?;
+    for (out, &length) in out.iter_mut().zip(lengths) {
+        *out = length as u32;
+    }
+    let total: usize = lengths.iter().map(|&length| length as usize).sum();
+    let bytes = &bytes[start..start + total];
+    if text {
+        utf8::check_adjacent(bytes, lengths)?;
+    }
+    grow::<O>(data, total, grant)?;
+    data.extend_from_slice(bytes);
+    Ok(())
+}
+
+/// Makes room for `more` bytes.
+fn grow<O: Offset>(data: &mut Vec<u8>, more: usize, grant: &mut Grant) -> Result<(), Fault> {
+    if data.len().saturating_add(more) > O::MAX {
+        return Err(Error::unsupported(
+            "a batch of byte arrays over 2^31 bytes behind 32-bit offsets",
+            Backend::Cpu,
+        )
+        .into());
+    }
+    Ok(grant.reserve(data, more)?)
+}
+
+/// Places are 32 bits wide.
+fn check_size(bytes: &Buffer) -> Result<(), Malformed> {
+    match i32::try_from(bytes.len()) {
+        Ok(_) => Ok(()),
+        Err(_) => Err(Malformed::new("page over 2^31 bytes")),
+    }
+}
