@@ -6,6 +6,7 @@
 
 mod file;
 mod pages;
+pub mod seeds;
 
 pub use file::{BUDGET_BYTES, file};
 pub use pages::{Recording, pages};

@@ -16,7 +16,12 @@ use pilaster_kernels::parquet::{
 };
 use pilaster_kernels::{Error, Result};
 
-const ENCODINGS: [Encoding; 7] = [
+/// What is read of a recording: a few bytes may stand for millions of nulls, all of them right.
+const MOST_SLOTS: usize = 200_000;
+const MOST_CALLS: usize = 20_000;
+
+/// By their number in a recording.
+pub(super) const ENCODINGS: [Encoding; 7] = [
     Encoding::Plain,
     Encoding::Dictionary,
     Encoding::Rle,
@@ -82,11 +87,10 @@ fn decode(bytes: &[u8]) -> Result<usize> {
     let mut input = Input { bytes };
     let leaf = input.leaf();
     let reads = input.byte();
-    let data_type = leaf.data_type.clone();
     let repeated = leaf.max_repetition > 0;
     let mut reader = LeafReader::new(leaf, Box::new(Pages::new(&mut input, repeated)))?;
     let mut slots = 0;
-    for call in 0.. {
+    for call in 0..MOST_CALLS {
         // A mixture of reads and skips of several sizes.
         let rows = [1, 7, 64, 1000, 4096][usize::from(reads) % 5];
         if reads & 0x40 != 0 && call % 3 == 1 {
@@ -112,8 +116,7 @@ fn decode(bytes: &[u8]) -> Result<usize> {
         if !repeated {
             assert!(batch.array.len() <= rows, "{} slots where {rows} were asked for", batch.array.len());
         }
-        let _ = &data_type;
-        if ended {
+        if ended || slots > MOST_SLOTS {
             break;
         }
     }
@@ -142,11 +145,9 @@ impl<'a> Input<'a> {
     }
 
     fn leaf(&mut self) -> Leaf {
-        let width = usize::from(
-            [1, 2, 3, 4, 5, 8, 12, 16, 17, 32][usize::from(self.bytes.get(1).copied().unwrap_or(0)) % 10]
-                as u8,
-        );
-        let physical = match self.byte() % 8 {
+        let (physical, width) = (self.byte(), usize::from(self.byte()));
+        let width = [1, 2, 3, 4, 5, 8, 12, 16, 17, 32][width % 10];
+        let physical = match physical % 8 {
             0 => Physical::Int32,
             1 => Physical::Int64,
             2 => Physical::ByteArray,
@@ -156,11 +157,11 @@ impl<'a> Input<'a> {
             6 => Physical::Int96,
             _ => Physical::FixedLenByteArray(width),
         };
-        self.byte();
         let types = types(physical);
         let data_type = types[usize::from(self.byte()) % types.len()].clone();
-        let max_repetition = u16::from(self.byte() % 3);
-        let max_definition = (u16::from(self.byte() % 5)).max(max_repetition);
+        let (definition, repetition) = (self.byte(), self.byte());
+        let max_repetition = u16::from(repetition % 3);
+        let max_definition = u16::from(definition % 5).max(max_repetition);
         // The innermost list's element level: anything from the number of lists to the maximum.
         let slot_definition = if max_repetition == 0 {
             0

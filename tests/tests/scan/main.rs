@@ -7,6 +7,7 @@
 //! | `handmade` | pages that no writer at hand makes: deprecated levels, several dictionaries, INT96, empty pages .. |
 //! | `hostile` | damaged files: right batches or typed errors, in bounded time and memory (`allocated` measures it) |
 //! | `pyarrow` | files that pyarrow writes, against what it says is in them |
+//! | `corpora` | what fuzzing begins with and what it found |
 //! | `reading` | one way to read a file: what is asked of the scan, and what the oracle says |
 //!
 //! A binary apart from `properties`: nothing here knows a device, so the rounds over device profiles need not repeat it.
@@ -16,6 +17,7 @@
 mod agreement;
 mod allocated;
 mod checker;
+mod corpora;
 mod handmade;
 mod hostile;
 mod pyarrow;
