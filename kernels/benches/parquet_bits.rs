@@ -276,8 +276,11 @@ fn level(c: &mut Criterion) {
         for (nulls, stretch) in NULLS {
             let validity = validity(nulls, stretch);
             let lower = noise(2, VALUES);
-            let mut levels: Vec<u64> =
-                validity.iter().zip(&lower).map(|(v, l)| if v { max.into() } else { l % u64::from(max) }).collect();
+            let mut levels: Vec<u64> = validity
+                .iter()
+                .zip(&lower)
+                .map(|(v, l)| if v { max.into() } else { l % u64::from(max) })
+                .collect();
             // A whole stretch of nulls or of values is a repeated level, as writers do.
             let bytes = match nulls {
                 0 | 1000 => {

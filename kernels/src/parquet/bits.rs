@@ -11,6 +11,7 @@ use arrow::array::BooleanBufferBuilder;
 use super::Malformed;
 use crate::simd::level::Level;
 use crate::simd::unpack::{self as simd, Word};
+use crate::simd::words::{Words, write};
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -79,9 +80,8 @@ pub fn unpack_bits(
     len: usize,
     out: &mut BooleanBufferBuilder,
 ) -> Result<usize, Malformed> {
-    let end = check(packed, first, 1, len)?;
-    out.append_packed_range(first..end, packed);
-    Ok(count_ones(packed, first, len))
+    check(packed, first, 1, len)?;
+    Ok(append(Words::new(packed, first, len), out))
 }
 
 /// `out.len()` values from value `first` on of the deprecated `BIT_PACKED` encoding: the most significant bit of a value
@@ -103,17 +103,17 @@ pub fn unpack_u16_msb(packed: &[u8], first: usize, width: u32, out: &mut [u16]) 
     Ok(())
 }
 
-/// Set bits among bits `first..first + len` of `packed`, which has them.
-fn count_ones(packed: &[u8], first: usize, len: usize) -> usize {
-    arrow::util::bit_chunk_iterator::UnalignedBitChunk::new(packed, first, len).count_ones()
+/// Appends bits; gives how many of them are set.
+pub(super) fn append(words: Words<'_>, out: &mut BooleanBufferBuilder) -> usize {
+    let at = out.len();
+    out.advance(words.len());
+    write(words, out.as_slice_mut(), at)
 }
 
-/// `first + len` where `packed` holds that many values.
-fn check(packed: &[u8], first: usize, width: u32, len: usize) -> Result<usize, Malformed> {
-    let end = first.checked_add(len);
-    let needed = end.and_then(|end| packed_len(end, width));
-    match (end, needed) {
-        (Some(end), Some(needed)) if needed <= packed.len() => Ok(end),
+/// That `packed` holds `first + len` values.
+fn check(packed: &[u8], first: usize, width: u32, len: usize) -> Result<(), Malformed> {
+    match first.checked_add(len).and_then(|end| packed_len(end, width)) {
+        Some(needed) if needed <= packed.len() => Ok(()),
         _ => Err(Malformed::new("bit-packed values end early")),
     }
 }

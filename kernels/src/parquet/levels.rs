@@ -9,6 +9,7 @@ use super::hybrid::{Hybrid, Run};
 use super::{Levels, Malformed, bits};
 use crate::simd::compare;
 use crate::simd::level::Level;
+use crate::simd::words::Words;
 
 #[cfg(test)]
 mod tests;
@@ -205,8 +206,7 @@ pub fn validity(levels: &[u16], max: u16, out: &mut BooleanBufferBuilder) -> usi
     for levels in levels.chunks(BLOCK) {
         let words = &mut words[..levels.len().div_ceil(64)];
         compare::equal(Level::detected(), levels, max, words);
-        valid += ones(words);
-        append(words, levels.len(), out);
+        valid += append(words, levels.len(), out);
     }
     valid
 }
@@ -248,8 +248,7 @@ pub fn slots(levels: &[u16], max: u16, slot_definition: u16, out: &mut BooleanBu
         compare::at_least(level, levels, slot_definition, slot);
         let slots = compare::pick(level, valid, slot, picked);
         count.slots += slots;
-        count.valid += ones(picked);
-        append(picked, slots, out);
+        count.valid += append(picked, slots, out);
     }
     count
 }
@@ -258,10 +257,10 @@ fn ones(words: &[u64]) -> usize {
     words.iter().map(|word| word.count_ones() as usize).sum()
 }
 
-/// Appends the first `len` bits.
-fn append(words: &mut [u64], len: usize, out: &mut BooleanBufferBuilder) {
+/// Appends the first `len` bits; gives how many of them are set.
+fn append(words: &mut [u64], len: usize, out: &mut BooleanBufferBuilder) -> usize {
     for word in &mut *words {
         *word = word.to_le();
     }
-    out.append_packed_range(0..len, bytemuck::cast_slice(words));
+    bits::append(Words::new(bytemuck::cast_slice(words), 0, len), out)
 }

@@ -16,6 +16,8 @@ pub mod hybrid;
 mod leaf;
 pub mod levels;
 mod nested;
+#[cfg(test)]
+mod properties;
 pub mod split;
 pub mod spread;
 

@@ -65,20 +65,24 @@ pub fn byte_stream_split_any(
 }
 
 /// Values of any width: eight streams at a time to a block, whose values are then put beside the other streams'.
+///
+/// Eight bytes are written where fewer belong to the value as well: the others are the first ones of the next value, which
+/// come later, as streams are taken from the last ones to the first.
 fn by_eight<'a>(level: Level, stream: impl Fn(usize) -> &'a [u8], width: usize, out: &mut [u8]) {
     let mut block = [[0; 8]; BLOCK];
     for (i, out) in out.chunks_mut(BLOCK * width).enumerate() {
         let len = out.len() / width;
         let stream = |k: usize| &stream(k)[i * BLOCK..][..len];
-        for k in (0..width / 8 * 8).step_by(8) {
-            interleave_8(level, from_fn(|j| stream(k + j)), &mut block[..len]);
-            for (value, eight) in out.chunks_exact_mut(width).zip(&block) {
-                value[k..k + 8].copy_from_slice(eight);
+        for k in (0..width).step_by(8).rev() {
+            interleave_8(level, from_fn(|j| stream((k + j).min(width - 1))), &mut block[..len]);
+            let whole = out.len().checked_sub(k + 8).map_or(0, |spare| (spare / width + 1).min(len));
+            let mut places = (k..).step_by(width);
+            for (eight, at) in block[..whole].iter().zip(&mut places) {
+                out[at..at + 8].copy_from_slice(eight);
             }
-        }
-        for k in width / 8 * 8..width {
-            for (value, &byte) in out[k..].iter_mut().step_by(width).zip(stream(k)) {
-                *value = byte;
+            let there = (width - k).min(8);
+            for (eight, at) in block[whole..len].iter().zip(places) {
+                out[at..at + there].copy_from_slice(&eight[..there]);
             }
         }
     }

@@ -30,7 +30,8 @@ macro_rules! unpack {
         pub(super) fn $name(packed: &[u8], width: u32, out: &mut [$word]) {
             const GROUP: usize = $group;
             assert!($has(width));
-            assert!((out.len() as u128 * u128::from(width)).div_ceil(8) <= packed.len() as u128);
+            // A product that saturates is more than any slice's length.
+ assert!(out.len().saturating_mul(width as usize).div_ceil(8) <= packed.len());
             let setup = $setup(width);
             let stride = GROUP * width as usize / 8;
             let reach = $reach(width as usize);

@@ -18,7 +18,8 @@ macro_rules! unpack {
             const SIZE: usize = size_of::<$word>();
             const LANES: usize = 64 / SIZE;
             assert!((1..=<$word>::BITS).contains(&width));
-            assert!((out.len() as u128 * u128::from(width)).div_ceil(8) <= packed.len() as u128);
+            // A product that saturates is more than any slice's length.
+ assert!(out.len().saturating_mul(width as usize).div_ceil(8) <= packed.len());
             let (low, shift) = $setup(width);
             let high = _mm512_add_epi8(low, _mm512_set1_epi8(SIZE as i8));
             let mask = $set1((<$word>::MAX >> (<$word>::BITS - width)) as _);
