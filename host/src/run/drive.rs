@@ -91,7 +91,7 @@ impl Drive<'_> {
         let rows = query.cpu_batch_rows();
         let (tasks, held) = {
             let mut report = self.report.lock();
-            tasks(&pipeline.branches, results, sequential, rows, &mut report.operators)?
+            tasks(&pipeline.branches, results, sequential, query.threads(), rows, &mut report.operators)?
         };
         let known = tasks.iter().map(Task::rows).sum::<Option<u64>>();
         let size = Size::of(pipeline, |_| None).with_rows(known);

@@ -21,6 +21,9 @@ pub(crate) type Chunks = Box<dyn Iterator<Item = Result<Chunk>> + Send>;
 /// Rows of an earlier pipeline that one worker takes at a time, in batches.
 const BATCHES_PER_TASK: usize = 4;
 
+/// Row groups are cut until there are so many tasks for each thread: the last ones to finish then wait for little.
+const TASKS_PER_THREAD: usize = 4;
+
 /// Share of kept rows below which a scan is asked to filter exactly (columns that the predicate does not read are then
 /// decoded for kept rows only). Above it, decoding everything and filtering by selection is cheaper.
 const PUSH_DOWN_SELECTIVITY: f64 = 0.25;
@@ -263,6 +266,7 @@ pub(crate) fn tasks(
     branches: &[Branch],
     results: &mut [Materialised],
     sequential: bool,
+    threads: usize,
     cpu_batch_rows: usize,
     operators: &mut [OperatorReport],
 ) -> Result<(Vec<Task>, Vec<Materialised>)> {
@@ -280,6 +284,9 @@ pub(crate) fn tasks(
                     ];
                 }
                 let work = |task| (index, Work::RowGroup { scan: Arc::clone(scan), task });
+                // One after another, they are read once as they are.
+                let pieces = if sequential || threads < 2 { 1 } else { threads * TASKS_PER_THREAD };
+                let found = found.split(pieces);
                 works.extend(found.tasks.into_iter().map(work));
             }
             Source::Input(source) => {

@@ -13,6 +13,7 @@ use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
 use pilaster_kernels::{Error, Result};
 
 use super::FileSlice;
+use super::columns::Column;
 use super::fetch::Store;
 
 /// A file with its footer. Cheap to clone.
@@ -56,11 +57,12 @@ impl Place {
         }
     }
 
-    /// Runs a piece of the `parquet` crate's decoding.
+    /// Runs the `parquet` crate's reading of a footer.
     ///
-    /// That crate asserts and indexes its way through some damaged pages, so a hostile file can make it panic. This is the
-    /// one boundary where a panic becomes [`Error::CorruptFile`]. What is unwound is owned by the reader that
-    /// failed, which is dropped with the error: no state that outlives it can be seen half-changed.
+    /// That crate asserts and indexes its way through some damaged metadata, so a hostile file can make it panic. This is
+    /// the one boundary where a panic becomes [`Error::CorruptFile`]. What is unwound is owned by the reader that failed,
+    /// which is dropped with the error: no state that outlives it can be seen half-changed. Pages are decoded by our own
+    /// code, which has no such boundary.
     pub(super) fn decode<T>(&self, work: impl FnOnce() -> Result<T, ParquetError>) -> Result<T> {
         match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(value)) => Ok(value),
@@ -176,18 +178,24 @@ impl ScanFile {
         self.metadata.row_group(row_group).columns().first().map(|chunk| chunk.byte_range().0)
     }
 
-    /// The encoded bytes of one leaf.
-    pub(super) fn read_chunk(&self, row_group: usize, leaf: usize) -> Result<Bytes> {
-        let (start, length) = self.metadata.row_group(row_group).column(leaf).byte_range();
+    /// How a root column is decoded; `None` where its groups and its Arrow type do not agree.
+    pub(super) fn decoding(&self, column: usize) -> Option<Column> {
+        let descriptor = self.metadata.file_metadata().schema_descr();
+        let first = self.leaves(column).start;
+        let node = descriptor.get_column_root(first);
+        Column::new(descriptor, node, self.schema.field(column).data_type(), first)
+    }
+
+    /// Bytes of a row group; `leaf` is the first whose chunk is among them.
+    pub(super) fn read(&self, row_group: usize, leaf: usize, range: Range<u64>) -> Result<Bytes> {
+        let length = range.end - range.start;
         // Checked against the file's length when the footer was read; the file may have shrunk since.
-        self.store.read(start, length as usize).map_err(|error| match error.kind() {
-            std::io::ErrorKind::UnexpectedEof => Error::CorruptFile {
-                path: self.path.display().to_string(),
-                column: Some(self.metadata.row_group(row_group).column(leaf).column_path().string()),
-                row_group: Some(row_group),
-                offset: Some(start),
-                reason: format!("it ends within the {length} bytes of this column chunk"),
-            },
+        self.store.read(range.start, length as usize).map_err(|error| match error.kind() {
+            std::io::ErrorKind::UnexpectedEof => {
+                let column = self.metadata.row_group(row_group).column(leaf).column_path().string();
+                let place = Place { column: Some(column), ..self.place(row_group) };
+                place.corrupt_at(range.start, format!("it ends within the {length} bytes from there"))
+            }
             _ => io_error(&self.path, &error),
         })
     }

@@ -1,13 +1,14 @@
 //! Parquet files as batches: footers, pruning, row groups in parallel, late materialisation.
 //!
 //! ```text
-//! Scan::open / from_slices -> with_projection -> tasks(predicate)  one task per row group that may hold a match
-//!                                                   |
+//! Scan::open / from_slices -> with_projection -> tasks(predicate)  one task per row group that may hold a match,
+//!                                                   |              or more: ScanTasks::split
 //!                                                   +-> read(task)  batches of it, on whichever thread asks
+//!
+//! read -> group: chunks fetched -> page: found, checked, decompressed -> kernels::parquet: levels and values decoded
 //! ```
 //! Tasks are independent and in file order; reading one blocks on positioned reads of a local file, so it belongs on the
-//! session's pool. The `parquet` crate reads footers, pages and codecs; this interface does not show it, so that our own
-//! decoders can take over behind it.
+//! session's pool. The `parquet` crate reads footers; pages are decoded by our own code.
 //!
 //! **Types.** [`Scan::schema`] is logical. The arrays of a batch may be physically narrower: a string column of a chunk
 //! that is dictionary-encoded throughout comes as `Dictionary(Int32, Utf8)`, a decimal stored in 32 or 64 bits as
@@ -30,16 +31,19 @@ use self::fetch::Store;
 use self::file::ScanFile;
 use self::matching::{Origin, origins};
 
-mod chunks;
 mod codec;
+mod columns;
 mod fetch;
 mod file;
+mod group;
 mod matching;
 mod page;
 mod predicate;
 mod prune;
 mod ranges;
 mod read;
+mod shared;
+mod split;
 mod statistics;
 mod types;
 
@@ -77,6 +81,8 @@ pub struct Scan {
     table: SchemaRef,
     projection: Arc<[usize]>,
     schema: SchemaRef,
+    pool: Arc<page::Pool>,
+    shared: Arc<shared::SharedChunks>,
 }
 
 /// A file and those of its row groups that belong to the scan.
@@ -235,7 +241,14 @@ impl Scan {
 
     fn build(files: Vec<SlicedFile>, table: SchemaRef) -> Self {
         let projection = (0..table.fields().len()).collect();
-        Self { files: files.into(), schema: Arc::clone(&table), table, projection }
+        Self {
+            files: files.into(),
+            schema: Arc::clone(&table),
+            table,
+            projection,
+            pool: Arc::default(),
+            shared: Arc::default(),
+        }
     }
 
     /// Keeps the columns at `projection` of the table's schema, in that order.

@@ -5,26 +5,33 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::CastOptions;
 use arrow::datatypes::{DataType, Field};
-use parquet::basic::{Encoding, PageType, Type as PhysicalType};
-use parquet::file::metadata::ColumnChunkMetaData;
+use pilaster_kernels::parquet::Physical;
 use pilaster_kernels::{Error, Result};
 
 /// True where a column of type `found` needs no cast to serve as `wanted`: physically different, logically the same.
 pub(super) fn reads_as(found: &DataType, wanted: &DataType) -> bool {
-    let text = |data_type: &DataType| {
-        matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
-            || matches!(data_type, DataType::Dictionary(key, values)
-                if **key == DataType::Int32 && **values == DataType::Utf8)
-    };
-    let decimal = |data_type: &DataType| match data_type {
+    match (decimal(found), decimal(wanted)) {
+        (Some(found), Some(wanted)) => found.1 == wanted.1 && found.0 <= wanted.0,
+        _ => found == wanted || (is_text(found) && is_text(wanted)),
+    }
+}
+
+fn is_text(data_type: &DataType) -> bool {
+    is_plain_text(data_type)
+        || matches!(data_type, DataType::Dictionary(key, values)
+            if **key == DataType::Int32 && **values == DataType::Utf8)
+}
+
+fn is_plain_text(data_type: &DataType) -> bool {
+    matches!(data_type, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View)
+}
+
+fn decimal(data_type: &DataType) -> Option<(u8, i8)> {
+    match data_type {
         DataType::Decimal32(precision, scale)
         | DataType::Decimal64(precision, scale)
         | DataType::Decimal128(precision, scale) => Some((*precision, *scale)),
         _ => None,
-    };
-    match (decimal(found), decimal(wanted)) {
-        (Some(found), Some(wanted)) => found.1 == wanted.1 && found.0 <= wanted.0,
-        _ => found == wanted || (text(found) && text(wanted)),
     }
 }
 
@@ -42,46 +49,42 @@ pub(super) fn as_logical(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     })
 }
 
-/// The narrowest type in which the reader can produce a flat chunk of Arrow type `found`, where `wanted` is the table's.
-pub(super) fn physical_type(
-    chunk: &ColumnChunkMetaData,
-    found: &DataType,
-    wanted: &DataType,
-) -> Option<DataType> {
-    match (found, chunk.column_type()) {
-        (DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View, PhysicalType::BYTE_ARRAY) => {
-            if !matches!(wanted, DataType::Utf8 | DataType::LargeUtf8 | DataType::Utf8View) {
-                None
-            } else if only_dictionary_pages(chunk) {
-                Some(DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8)))
+/// What a column that is not nested is decoded to: `found` is what Arrow calls it in the file, `wanted` the table's type,
+/// and `codes` says that every page of the chunk holds codes into one dictionary.
+pub(super) fn decoded_flat(physical: Physical, found: &DataType, wanted: &DataType, codes: bool) -> DataType {
+    match (physical, found) {
+        (Physical::ByteArray, found) if is_text(found) && is_text(wanted) => {
+            if codes {
+                DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8))
+            } else if is_plain_text(wanted) {
+                wanted.clone()
             } else {
-                Some(wanted.clone())
+                DataType::Utf8
             }
         }
-        (DataType::Decimal128(precision, scale), PhysicalType::INT32) if *precision <= 9 => {
-            Some(DataType::Decimal32(*precision, *scale))
-        }
-        (DataType::Decimal128(precision, scale), PhysicalType::INT32 | PhysicalType::INT64)
-            if *precision <= 18 =>
+        (_, DataType::Decimal128(precision @ 0..=18, scale)) => match physical {
+            Physical::Int32 | Physical::FixedLenByteArray(_) | Physical::ByteArray if *precision <= 9 => {
+                DataType::Decimal32(*precision, *scale)
+            }
+            _ => DataType::Decimal64(*precision, *scale),
+        },
+        // Widened while it is decoded instead of by a cast.
+        (Physical::Int32, DataType::Int8 | DataType::Int16 | DataType::Int32)
+        | (Physical::Float, DataType::Float32)
+            if widens(found, wanted) =>
         {
-            Some(DataType::Decimal64(*precision, *scale))
+            wanted.clone()
         }
-        _ => None,
+        (_, found) => super::columns::decoded(found),
     }
 }
 
-/// True where the writer says that no data page of the chunk fell back from the dictionary: only then can codes be kept.
-fn only_dictionary_pages(chunk: &ColumnChunkMetaData) -> bool {
-    let dictionary =
-        |encoding: Encoding| matches!(encoding, Encoding::PLAIN_DICTIONARY | Encoding::RLE_DICTIONARY);
-    match (chunk.page_encoding_stats_mask(), chunk.page_encoding_stats()) {
-        (Some(mask), _) => mask.encodings().all(dictionary),
-        (None, Some(pages)) => {
-            let mut data = pages
-                .iter()
-                .filter(|page| matches!(page.page_type, PageType::DATA_PAGE | PageType::DATA_PAGE_V2));
-            data.all(|page| dictionary(page.encoding))
-        }
-        (None, None) => false,
+fn widens(found: &DataType, wanted: &DataType) -> bool {
+    match wanted {
+        DataType::Int16 => *found == DataType::Int8,
+        DataType::Int32 => matches!(found, DataType::Int8 | DataType::Int16),
+        DataType::Int64 => found.is_signed_integer(),
+        DataType::Float64 => *found == DataType::Float32,
+        _ => false,
     }
 }

@@ -140,11 +140,6 @@ impl Chunk {
             && pages.all(|page| matches!(page, Content::Data { encoding: Encoding::Dictionary, .. }))
     }
 
-    /// Bytes of all pages once decompressed.
-    pub(crate) fn uncompressed_bytes(&self) -> u64 {
-        self.pages.iter().map(|page| page.uncompressed as u64).sum()
-    }
-
     /// The page whose header is at `at`, where it holds anything, and its end.
     fn page(&self, at: usize, metadata: &ColumnChunkMetaData) -> Result<(Option<Page>, usize)> {
         let offset = self.start + at as u64;
@@ -192,7 +187,7 @@ impl Chunk {
     /// of version 2 and it and the page after it begin with a new row: early writers of version 2 cut rows in two.
     fn count_rows(&mut self) {
         let flat = self.max_repetition == 0;
-        let mut begins = |page: &Page| flat || levels::begins_a_row(page, &self.bytes, self.max_repetition);
+        let begins = |page: &Page| flat || levels::begins_a_row(page, &self.bytes, self.max_repetition);
         let mut next_begins = true;
         for index in (0..self.pages.len()).rev() {
             let page_begins = match &self.pages[index].content {

@@ -1,0 +1,237 @@
+//! One row group as a scan sees it: its columns found in the file, their chunks fetched, readers opened over them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Range;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions};
+use arrow::datatypes::{DataType, FieldRef, Schema};
+use pilaster_kernels::memory::{Grant, Reserve};
+use pilaster_kernels::parquet::{LeafReader, Nested, assemble};
+use pilaster_kernels::{Error, Result};
+
+use super::columns::Column;
+use super::file::{Place, ScanFile};
+use super::matching::Origin;
+use super::page::{Chunk, ChunkPages, Pool, held};
+use super::shared::{Chunks, SharedChunks};
+use super::types::{as_logical, decoded_flat};
+use super::{ReadOptions, Scan, ScanTask};
+
+/// Chunks that lie no farther apart are read together.
+const GAP_BYTES: u64 = 64 << 10;
+/// One read is no longer than this, unless a single chunk is.
+const READ_BYTES: u64 = 16 << 20;
+
+/// What `scan.read` was asked for, with everything resolved against the file.
+#[derive(Debug)]
+pub(super) struct RowGroup {
+    file: ScanFile,
+    row_group: usize,
+    place: Place,
+    /// Logical fields of the scan, and where the values of each come from.
+    fields: Vec<(FieldRef, Origin)>,
+    reserve: Arc<dyn Reserve>,
+    pool: Arc<Pool>,
+    /// Where other tasks read of this row group too, and which of the scan's it is.
+    shared: Option<(Arc<SharedChunks>, (usize, usize))>,
+}
+
+impl RowGroup {
+    pub(super) fn new(scan: &Scan, task: &ScanTask, reserve: &Arc<dyn Reserve>) -> Result<Self> {
+        let sliced = scan.files.get(task.file).filter(|sliced| sliced.row_groups.contains(&task.row_group));
+        let sliced = sliced.ok_or_else(|| Error::invalid("a task of another scan"))?;
+        let file = &sliced.file;
+        let origins = scan.projection.iter().map(|&index| sliced.origins[index].clone());
+        let fields = scan.schema.fields().iter().cloned().zip(origins).collect();
+        Ok(Self {
+            file: file.clone(),
+            row_group: task.row_group,
+            place: file.place(task.row_group),
+            fields,
+            reserve: Arc::clone(reserve),
+            pool: Arc::clone(&scan.pool),
+            shared: task.ranges.as_ref().map(|_| (Arc::clone(&scan.shared), (task.file, task.row_group))),
+        })
+    }
+
+    /// Columns whose values come out.
+    pub(super) fn output(&self, options: &ReadOptions) -> Result<BTreeSet<usize>> {
+        let Some(output) = &options.output else { return Ok((0..self.fields.len()).collect()) };
+        match output.iter().find(|&&index| index >= self.fields.len()) {
+            Some(index) => Err(Error::invalid(format!("output column {index} of {}", self.fields.len()))),
+            None => Ok(output.iter().copied().collect()),
+        }
+    }
+
+    /// Readers of some columns, at the first row of the row group. Their chunks are fetched here, and reserved before.
+    pub(super) fn open(&self, columns: &BTreeSet<usize>) -> Result<Readers> {
+        let roots: BTreeSet<usize> =
+            columns.iter().filter_map(|&index| self.fields[index].1.root()).collect();
+        let leaves = roots.into_iter().flat_map(|root| self.file.leaves(root));
+        let chunks = match &self.shared {
+            Some((shared, group)) => shared.get(*group, leaves, |missing| self.fetch(missing))?,
+            None => self.fetch(leaves.collect())?,
+        };
+        let open = |&index: &usize| {
+            let (field, origin) = &self.fields[index];
+            let reader = match origin {
+                Origin::Root(root) => Reader::Column(self.column(*root, field, &chunks)?),
+                Origin::Constant(_) | Origin::Absent => Reader::Made(Arc::clone(field), origin.clone()),
+            };
+            Ok((index, reader))
+        };
+        Ok(Readers(columns.iter().map(open).collect::<Result<_>>()?))
+    }
+
+    fn column(&self, root: usize, field: &FieldRef, chunks: &Chunks) -> Result<ColumnReader> {
+        let place = Place { column: Some(field.name().clone()), ..self.place.clone() };
+        let found = self.file.schema.field(root).data_type();
+        let mut column: Column = self
+            .file
+            .decoding(root)
+            .ok_or_else(|| place.corrupt(format!("its groups do not make a column of type {found}")))?;
+        if let Some((position, leaf)) = column.flat() {
+            let codes = chunks.get(position).is_some_and(|chunk| chunk.is_all_dictionary());
+            leaf.data_type = decoded_flat(leaf.physical, found, field.data_type(), codes);
+        }
+        let open = |(position, leaf)| {
+            let chunk = chunks.get(&position).ok_or_else(|| place.corrupt("a leaf without a chunk"))?;
+            let pages = ChunkPages::new(Arc::clone(chunk), Arc::clone(&self.pool), Arc::clone(&self.reserve));
+            Ok(LeafReader::new(leaf, Box::new(pages))?.within(Arc::clone(&self.reserve)))
+        };
+        let leaves = column.leaves.into_iter().map(open).collect::<Result<Vec<_>>>()?;
+        Ok(ColumnReader { tree: column.tree, leaves, row: 0, field: Arc::clone(field), place })
+    }
+
+    /// The chunks of some leaves, neighbours in one read.
+    fn fetch(&self, leaves: Vec<usize>) -> Result<Chunks> {
+        let metadata = self.file.metadata.row_group(self.row_group);
+        let mut wanted: Vec<(Range<u64>, usize)> = leaves
+            .into_iter()
+            .map(|leaf| {
+                // Checked against the file's length when the footer was read.
+                let (start, length) = metadata.column(leaf).byte_range();
+                (start..start + length, leaf)
+            })
+            .collect();
+        wanted.sort_by_key(|(range, _)| range.start);
+        let mut chunks = Chunks::new();
+        let mut rest = wanted.as_slice();
+        while let Some((first, _)) = rest.first() {
+            let mut span = first.clone();
+            let together = rest.iter().take_while(|(range, _)| {
+                let end = span.end.max(range.end);
+                let near =
+                    range.start <= span.end.saturating_add(GAP_BYTES) && end - span.start <= READ_BYTES;
+                let joins = near || *range == *first;
+                if joins {
+                    span.end = end;
+                }
+                joins
+            });
+            let (now, later) = rest.split_at(together.count());
+            let mut grant = Grant::new(Arc::clone(&self.reserve));
+            grant.grow(span.end - span.start)?;
+            let bytes = held(self.file.read(self.row_group, now[0].1, span.clone())?, grant);
+            for (range, leaf) in now {
+                let metadata = metadata.column(*leaf);
+                let place = Place { column: Some(metadata.column_path().string()), ..self.place.clone() };
+                let own = bytes.slice((range.start - span.start) as usize..(range.end - span.start) as usize);
+                chunks.insert(*leaf, Arc::new(Chunk::new(own, metadata, place, &self.reserve)?));
+            }
+            rest = later;
+        }
+        Ok(chunks)
+    }
+
+    /// A batch in the types that its arrays have: `arrays` in the scan's positions, null arrays elsewhere.
+    pub(super) fn batch(&self, mut arrays: BTreeMap<usize, ArrayRef>, rows: usize) -> Result<RecordBatch> {
+        let arrays: Vec<ArrayRef> = (0..self.fields.len())
+            .map(|index| arrays.remove(&index).unwrap_or_else(|| Arc::new(NullArray::new(rows))))
+            .collect();
+        let fields: Vec<FieldRef> =
+            self.fields.iter().zip(&arrays).map(|((field, _), array)| physical(field, array)).collect();
+        let options = RecordBatchOptions::new().with_row_count(Some(rows));
+        Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
+    }
+
+    pub(super) fn width(&self) -> usize {
+        self.fields.len()
+    }
+}
+
+/// The field in the type that an array has.
+fn physical(field: &FieldRef, array: &ArrayRef) -> FieldRef {
+    let null = *array.data_type() == DataType::Null;
+    if field.data_type() == array.data_type() && !null {
+        return Arc::clone(field);
+    }
+    let nullable = field.is_nullable() || null;
+    Arc::new(field.as_ref().clone().with_data_type(array.data_type().clone()).with_nullable(nullable))
+}
+
+/// Readers of columns of one row group, by position in the scan.
+pub(super) struct Readers(BTreeMap<usize, Reader>);
+
+enum Reader {
+    Column(ColumnReader),
+    /// A column that the file does not have.
+    Made(FieldRef, Origin),
+}
+
+impl Readers {
+    /// Some rows of every column; the ranges of successive calls ascend. Rows between them are skipped.
+    pub(super) fn read(&mut self, rows: &Range<usize>) -> Result<Vec<(usize, ArrayRef)>> {
+        let read = |(&index, reader): (&usize, &mut Reader)| {
+            let array = match reader {
+                Reader::Column(column) => column.read(rows)?,
+                Reader::Made(field, origin) => origin.array(field, rows.len())?,
+            };
+            Ok((index, array))
+        };
+        self.0.iter_mut().map(read).collect()
+    }
+}
+
+/// A root column of a row group, read in order.
+struct ColumnReader {
+    tree: Nested,
+    leaves: Vec<LeafReader>,
+    /// The next row.
+    row: usize,
+    field: FieldRef,
+    place: Place,
+}
+
+impl ColumnReader {
+    fn read(&mut self, rows: &Range<usize>) -> Result<ArrayRef> {
+        let missing = |found: usize| {
+            let reason = format!("it ends after {found} of its rows");
+            self.place.corrupt(reason)
+        };
+        let ahead = rows.start - self.row;
+        let mut batches = Vec::with_capacity(self.leaves.len());
+        for leaf in &mut self.leaves {
+            let skipped = if ahead > 0 { leaf.skip(ahead)? } else { 0 };
+            if skipped != ahead {
+                return Err(missing(self.row + skipped));
+            }
+            let batch = leaf.read(rows.len())?;
+            if batch.rows != rows.len() {
+                return Err(missing(rows.start + batch.rows));
+            }
+            batches.push(batch);
+        }
+        self.row = rows.end;
+        let array = match (&self.tree, batches.as_slice()) {
+            (Nested::Leaf(_), [batch]) => Arc::clone(&batch.array),
+            // Leaves of one column that tell of different lists.
+            (tree, batches) => assemble(tree, batches).map_err(|error| match error {
+                Error::InvalidInput(reason) => self.place.corrupt(reason),
+                other => other,
+            })?,
+        };
+        as_logical(&array, &self.field)
+    }
+}
