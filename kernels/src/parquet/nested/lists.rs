@@ -26,7 +26,7 @@ pub(super) struct List<'a> {
     pub inner: Context,
 }
 
-/// Where the elements of the lists begin, one more than lists; which lists are there.
+/// Where the elements of the lists begin, one more than lists; which lists are there, where not all are.
 struct Shape<O> {
     offsets: Vec<O>,
     nulls: Option<NullBuffer>,
@@ -35,22 +35,25 @@ struct Shape<O> {
 impl List<'_> {
     pub fn build(&self, levels: &LevelBatch, child: ArrayRef) -> Result<ArrayRef, Error> {
         let refused = |error| Error::invalid(format!("lists of a nested column: {error}"));
+        // One that cannot be null is missing below a null struct only, which says so itself; but the elements of one of
+        // fixed size, which are then null, have to be covered.
+        let own = |nulls: Option<NullBuffer>| nulls.filter(|_| self.nullable);
         Ok(match self.data_type {
             DataType::List(field) => {
                 let Shape { offsets, nulls } = self.shape::<i32>(levels, child.len())?;
-                Arc::new(ListArray::try_new(field.clone(), buffer(offsets), child, nulls).map_err(refused)?)
+                Arc::new(ListArray::try_new(field.clone(), buffer(offsets), child, own(nulls)).map_err(refused)?)
             }
             DataType::LargeList(field) => {
                 let Shape { offsets, nulls } = self.shape::<i64>(levels, child.len())?;
                 Arc::new(
-                    LargeListArray::try_new(field.clone(), buffer(offsets), child, nulls).map_err(refused)?,
+                    LargeListArray::try_new(field.clone(), buffer(offsets), child, own(nulls)).map_err(refused)?,
                 )
             }
             DataType::Map(field, sorted) => {
                 let Shape { offsets, nulls } = self.shape::<i32>(levels, child.len())?;
                 let entries =
                     child.as_struct_opt().ok_or_else(|| Error::invalid("entries of a map are no structs"))?;
-                let map = MapArray::try_new(field.clone(), buffer(offsets), entries.clone(), nulls, *sorted);
+                let map = MapArray::try_new(field.clone(), buffer(offsets), entries.clone(), own(nulls), *sorted);
                 Arc::new(map.map_err(refused)?)
             }
             DataType::FixedSizeList(field, size) => {
@@ -103,8 +106,8 @@ impl List<'_> {
             return Err(disagree("numbers of elements"));
         }
         offsets.push(O::usize_as(count));
-        let nulls = self.nullable.then(|| NullBuffer::new(valid.build()));
-        Ok(Shape { offsets, nulls: nulls.filter(|nulls| nulls.null_count() > 0) })
+        let nulls = NullBuffer::new(valid.build());
+        Ok(Shape { offsets, nulls: Some(nulls).filter(|nulls| nulls.null_count() > 0) })
     }
 }
 

@@ -315,7 +315,7 @@ fn a_plain_page_is_not_copied() {
         levels: 1000,
         nulls: Some(0),
         repetition: Levels::None,
-        definition: Levels::Hybrid(Buffer::from_vec(vec![0xd0, 0x0f, 1])),
+        definition: Levels::Hybrid(Buffer::from_vec(vec![0xd0u8, 0x0f, 1])),
         encoding: Encoding::Plain,
         values: values.clone(),
         offset: 4,
