@@ -40,8 +40,16 @@ pub(crate) struct Task {
 
 #[derive(Debug)]
 pub(crate) enum Work {
-    RowGroup { scan: Arc<Scan>, task: ScanTask },
-    Partition { source: Arc<dyn BatchSource>, partition: usize },
+    RowGroup {
+        scan: Arc<Scan>,
+        task: ScanTask,
+        /// Where there are fewer tasks than threads.
+        columns_in_parallel: bool,
+    },
+    Partition {
+        source: Arc<dyn BatchSource>,
+        partition: usize,
+    },
     Chunks(Vec<Chunk>),
 }
 
@@ -133,13 +141,14 @@ impl Reading {
         reserve: Arc<dyn Reserve>,
     ) -> Result<(Chunks, Filtered)> {
         match &task.work {
-            Work::RowGroup { scan, task } => {
+            Work::RowGroup { scan, task, columns_in_parallel } => {
                 let filter = may_filter && self.pushes_down();
                 let output = if filter { &self.sink_columns } else { &self.all_columns };
                 let options = ReadOptions {
                     batch_rows: rows,
                     predicate: self.predicate.clone().filter(|_| filter),
                     output: Some(output.clone()),
+                    columns_in_parallel: *columns_in_parallel,
                     reserve,
                 };
                 let batches = scan.read(task, &options)?;
@@ -283,10 +292,12 @@ pub(crate) fn tasks(
                         ("pruned".into(), pruned.row_groups_pruned.to_string()),
                     ];
                 }
-                let work = |task| (index, Work::RowGroup { scan: Arc::clone(scan), task });
                 // One after another, they are read once as they are.
                 let pieces = if sequential || threads < 2 { 1 } else { threads * TASKS_PER_THREAD };
                 let found = found.split(pieces);
+                let columns_in_parallel = threads > 1 && (sequential || found.tasks.len() < threads);
+                let work =
+                    |task| (index, Work::RowGroup { scan: Arc::clone(scan), task, columns_in_parallel });
                 works.extend(found.tasks.into_iter().map(work));
             }
             Source::Input(source) => {

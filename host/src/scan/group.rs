@@ -5,10 +5,11 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions};
-use arrow::datatypes::{DataType, FieldRef, Schema};
+use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use pilaster_kernels::memory::{Grant, Reserve};
 use pilaster_kernels::parquet::{LeafReader, Nested, assemble};
 use pilaster_kernels::{Error, Result};
+use rayon::prelude::*;
 
 use super::columns::Column;
 use super::file::{Place, ScanFile};
@@ -31,14 +32,17 @@ pub(super) struct RowGroup {
     place: Place,
     /// Logical fields of the scan, and where the values of each come from.
     fields: Vec<(FieldRef, Origin)>,
+    /// Of the last batch: all batches of a task have the same, but for what a cast could change.
+    physical: Option<SchemaRef>,
     reserve: Arc<dyn Reserve>,
     pool: Arc<Pool>,
+    in_parallel: bool,
     /// Where other tasks read of this row group too, and which of the scan's it is.
     shared: Option<(Arc<SharedChunks>, (usize, usize))>,
 }
 
 impl RowGroup {
-    pub(super) fn new(scan: &Scan, task: &ScanTask, reserve: &Arc<dyn Reserve>) -> Result<Self> {
+    pub(super) fn new(scan: &Scan, task: &ScanTask, options: &ReadOptions) -> Result<Self> {
         let sliced = scan.files.get(task.file).filter(|sliced| sliced.row_groups.contains(&task.row_group));
         let sliced = sliced.ok_or_else(|| Error::invalid("a task of another scan"))?;
         let file = &sliced.file;
@@ -49,8 +53,10 @@ impl RowGroup {
             row_group: task.row_group,
             place: file.place(task.row_group),
             fields,
-            reserve: Arc::clone(reserve),
+            physical: None,
+            reserve: Arc::clone(&options.reserve),
             pool: Arc::clone(&scan.pool),
+            in_parallel: options.columns_in_parallel,
             shared: task.ranges.as_ref().map(|_| (Arc::clone(&scan.shared), (task.file, task.row_group))),
         })
     }
@@ -81,7 +87,8 @@ impl RowGroup {
             };
             Ok((index, reader))
         };
-        Ok(Readers(columns.iter().map(open).collect::<Result<_>>()?))
+        let columns = columns.iter().map(open).collect::<Result<_>>()?;
+        Ok(Readers { columns, in_parallel: self.in_parallel })
     }
 
     fn column(&self, root: usize, field: &FieldRef, chunks: &Chunks) -> Result<ColumnReader> {
@@ -146,14 +153,28 @@ impl RowGroup {
     }
 
     /// A batch in the types that its arrays have: `arrays` in the scan's positions, null arrays elsewhere.
-    pub(super) fn batch(&self, mut arrays: BTreeMap<usize, ArrayRef>, rows: usize) -> Result<RecordBatch> {
+    pub(super) fn batch(
+        &mut self,
+        mut arrays: BTreeMap<usize, ArrayRef>,
+        rows: usize,
+    ) -> Result<RecordBatch> {
         let arrays: Vec<ArrayRef> = (0..self.fields.len())
             .map(|index| arrays.remove(&index).unwrap_or_else(|| Arc::new(NullArray::new(rows))))
             .collect();
-        let fields: Vec<FieldRef> =
-            self.fields.iter().zip(&arrays).map(|((field, _), array)| physical(field, array)).collect();
+        let same = |schema: &&SchemaRef| {
+            let types = schema.fields().iter().map(|field| field.data_type());
+            types.eq(arrays.iter().map(|array| array.data_type()))
+        };
+        let schema = match self.physical.as_ref().filter(same) {
+            Some(schema) => Arc::clone(schema),
+            None => {
+                let fields =
+                    self.fields.iter().zip(&arrays).map(|((field, _), array)| physical(field, array));
+                Arc::clone(self.physical.insert(Arc::new(Schema::new(fields.collect::<Vec<_>>()))))
+            }
+        };
         let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        Ok(RecordBatch::try_new_with_options(Arc::new(Schema::new(fields)), arrays, &options)?)
+        Ok(RecordBatch::try_new_with_options(schema, arrays, &options)?)
     }
 
     pub(super) fn width(&self) -> usize {
@@ -172,7 +193,10 @@ fn physical(field: &FieldRef, array: &ArrayRef) -> FieldRef {
 }
 
 /// Readers of columns of one row group, by position in the scan.
-pub(super) struct Readers(BTreeMap<usize, Reader>);
+pub(super) struct Readers {
+    columns: Vec<(usize, Reader)>,
+    in_parallel: bool,
+}
 
 enum Reader {
     Column(ColumnReader),
@@ -183,14 +207,18 @@ enum Reader {
 impl Readers {
     /// Some rows of every column; the ranges of successive calls ascend. Rows between them are skipped.
     pub(super) fn read(&mut self, rows: &Range<usize>) -> Result<Vec<(usize, ArrayRef)>> {
-        let read = |(&index, reader): (&usize, &mut Reader)| {
+        let read = |(index, reader): &mut (usize, Reader)| {
             let array = match reader {
                 Reader::Column(column) => column.read(rows)?,
                 Reader::Made(field, origin) => origin.array(field, rows.len())?,
             };
-            Ok((index, array))
+            Ok((*index, array))
         };
-        self.0.iter_mut().map(read).collect()
+        if self.in_parallel && self.columns.len() > 1 {
+            self.columns.par_iter_mut().map(read).collect()
+        } else {
+            self.columns.iter_mut().map(read).collect()
+        }
     }
 }
 

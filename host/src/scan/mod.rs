@@ -176,13 +176,21 @@ pub struct ReadOptions {
     /// Columns of [`Scan::schema`] whose values the caller reads; all where absent. Others keep their place in the batch
     /// as null arrays, so that positions stay valid at no cost. (A predicate may read columns that are not output.)
     pub output: Option<Vec<usize>>,
+    /// Decode the columns of a batch in parallel, on the `rayon` pool that the caller is in: for fewer tasks than threads.
+    pub columns_in_parallel: bool,
     /// Budget for the buffers of the row group while it is read.
     pub reserve: Arc<dyn Reserve>,
 }
 
 impl Default for ReadOptions {
     fn default() -> Self {
-        Self { batch_rows: DEFAULT_BATCH_ROWS, predicate: None, output: None, reserve: Arc::new(Unlimited) }
+        Self {
+            batch_rows: DEFAULT_BATCH_ROWS,
+            predicate: None,
+            output: None,
+            columns_in_parallel: false,
+            reserve: Arc::new(Unlimited),
+        }
     }
 }
 

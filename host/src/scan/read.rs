@@ -14,7 +14,7 @@ use std::ops::Range;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, NullArray, RecordBatch};
-use arrow::compute::FilterBuilder;
+use arrow::compute::{FilterBuilder, FilterPredicate};
 use pilaster_kernels::Result;
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::expr::cpu::Predicate;
@@ -29,7 +29,7 @@ pub(super) fn read(
     task: &ScanTask,
     options: &ReadOptions,
 ) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>> + Send>> {
-    let group = RowGroup::new(scan, task, &options.reserve)?;
+    let group = RowGroup::new(scan, task, options)?;
     let wanted = group.output(options)?;
     let mut tests = Vec::new();
     let mut tested = BTreeSet::new();
@@ -133,7 +133,7 @@ impl Batches {
         rows: &Range<usize>,
         decoded: &mut BTreeMap<usize, ArrayRef>,
     ) -> Result<Option<Selection>> {
-        let mut passed = Selection::all(rows.len());
+        let mut passed = None;
         let nulls: ArrayRef = Arc::new(NullArray::new(rows.len()));
         let mut inputs = vec![nulls; self.group.width()];
         for test in &mut self.tests {
@@ -141,12 +141,13 @@ impl Batches {
                 inputs[index] = Arc::clone(&array);
                 decoded.insert(index, array);
             }
-            passed = test.predicate.select(&inputs, rows.len(), Some(&passed))?;
-            if passed.count() == 0 {
+            let left = test.predicate.select(&inputs, rows.len(), passed.as_ref())?;
+            if left.count() == 0 {
                 return Ok(None);
             }
+            passed = Some(left);
         }
-        Ok(Some(passed))
+        Ok(Some(passed.unwrap_or_else(|| Selection::all(rows.len()))))
     }
 }
 
@@ -158,8 +159,8 @@ struct Survivors {
     within: Range<usize>,
     rows: Range<usize>,
     count: usize,
-    /// One bit for each row of `within`; absent where all are set.
-    filter: Option<BooleanArray>,
+    /// Over the rows of `within`; absent where all of them passed.
+    filter: Option<FilterPredicate>,
 }
 
 impl Survivors {
@@ -174,14 +175,16 @@ impl Survivors {
         let end = slices.last().map_or(first.1, |last| last.1);
         let within = first.0..end;
         let rows = stretch.start + within.start..stretch.start + within.end;
-        let filter =
-            (count < within.len()).then(|| BooleanArray::new(bits.slice(within.start, within.len()), None));
+        let filter = (count < within.len()).then(|| {
+            let kept = BooleanArray::new(bits.slice(within.start, within.len()), None);
+            FilterBuilder::new(&kept).optimize().build()
+        });
         Self { within, rows, count, filter }
     }
 
     fn of(&self, array: &ArrayRef) -> Result<ArrayRef> {
         match &self.filter {
-            Some(filter) => Ok(FilterBuilder::new(filter).build().filter(array)?),
+            Some(filter) => Ok(filter.filter(array)?),
             None => Ok(Arc::clone(array)),
         }
     }

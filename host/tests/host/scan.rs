@@ -522,6 +522,46 @@ fn files_that_are_not_there_or_not_parquet() {
 }
 
 #[test]
+fn row_groups_cut_into_tasks_and_columns_decoded_in_parallel() {
+    let rows = 200_000;
+    let columns: [(&str, ArrayRef); 3] = [
+        ("id", Arc::new(Int64Array::from_iter_values(0..rows))),
+        (
+            "text",
+            Arc::new(StringArray::from_iter_values((0..rows).map(|row| format!("text {}", row % 1000)))),
+        ),
+        ("null", Arc::new(Int32Array::from_iter((0..rows).map(|row| (row % 7 != 0).then_some(row as i32))))),
+    ];
+    let batch = RecordBatch::try_from_iter(columns).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("cut.parquet");
+    write(&path, &batch, WriterProperties::builder().set_compression(Compression::SNAPPY).build());
+    let scan = Scan::open(&[&path]).unwrap();
+    let tasks = scan.tasks(None).unwrap().split(3).tasks;
+    assert_eq!(tasks.len(), 3);
+    let budget = Arc::new(Budget::new(Backend::Cpu, 1 << 30));
+    let options = ReadOptions {
+        columns_in_parallel: true,
+        reserve: Arc::clone(&budget) as _,
+        predicate: Some(Arc::new(
+            Expr::compare(CompareOp::GtEq, Expr::column(0, DataType::Int64), Expr::literal(1000i64)).unwrap(),
+        )),
+        ..ReadOptions::default()
+    };
+    let parts = std::thread::scope(|scope| {
+        let read = |task| {
+            let (scan, options) = (scan.clone(), options.clone());
+            move || scan.read(task, &options).unwrap().collect::<Result<Vec<_>>>().unwrap()
+        };
+        let threads: Vec<_> = tasks.iter().map(|task| scope.spawn(read(task))).collect();
+        threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect::<Vec<_>>()
+    });
+    assert_eq!(logical(scan.schema(), &parts), batch.slice(1000, rows as usize - 1000));
+    drop(parts);
+    assert_eq!(budget.reserved(), 0);
+}
+
+#[test]
 fn a_file_in_memory() {
     let (_folder, path) = file(properties().build());
     let bytes = bytes::Bytes::from(std::fs::read(&path).unwrap());

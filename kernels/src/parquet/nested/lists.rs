@@ -41,19 +41,23 @@ impl List<'_> {
         Ok(match self.data_type {
             DataType::List(field) => {
                 let Shape { offsets, nulls } = self.shape::<i32>(levels, child.len())?;
-                Arc::new(ListArray::try_new(field.clone(), buffer(offsets), child, own(nulls)).map_err(refused)?)
+                Arc::new(
+                    ListArray::try_new(field.clone(), buffer(offsets), child, own(nulls)).map_err(refused)?,
+                )
             }
             DataType::LargeList(field) => {
                 let Shape { offsets, nulls } = self.shape::<i64>(levels, child.len())?;
                 Arc::new(
-                    LargeListArray::try_new(field.clone(), buffer(offsets), child, own(nulls)).map_err(refused)?,
+                    LargeListArray::try_new(field.clone(), buffer(offsets), child, own(nulls))
+                        .map_err(refused)?,
                 )
             }
             DataType::Map(field, sorted) => {
                 let Shape { offsets, nulls } = self.shape::<i32>(levels, child.len())?;
                 let entries =
                     child.as_struct_opt().ok_or_else(|| Error::invalid("entries of a map are no structs"))?;
-                let map = MapArray::try_new(field.clone(), buffer(offsets), entries.clone(), own(nulls), *sorted);
+                let map =
+                    MapArray::try_new(field.clone(), buffer(offsets), entries.clone(), own(nulls), *sorted);
                 Arc::new(map.map_err(refused)?)
             }
             DataType::FixedSizeList(field, size) => {
