@@ -79,7 +79,7 @@ fn detect() -> Set {
     macro_rules! has {
         ($($feature:tt)*) => { true $(&& std::is_x86_feature_detected!($feature))* };
     }
-    if cfg!(miri) || !has!("avx2" "bmi1" "bmi2" "lzcnt" "popcnt") {
+    if !has!("avx2" "bmi1" "bmi2" "lzcnt" "popcnt") {
         return Set::Scalar;
     }
     match has!("avx512f" "avx512bw" "avx512dq" "avx512vl" "avx512vbmi" "avx512vbmi2") {
