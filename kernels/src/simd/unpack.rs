@@ -9,6 +9,7 @@
 mod avx2;
 #[cfg(target_arch = "x86_64")]
 mod avx512;
+mod portable;
 #[cfg(test)]
 mod tests;
 
@@ -85,7 +86,25 @@ pub(crate) fn unpack<T: Word>(level: Level, packed: &[u8], first: usize, width: 
     }
 }
 
+/// 32 values at a time by a loop of their width, what is left over one by one.
 fn scalar<T: Word>(packed: &[u8], first: usize, width: u32, out: &mut [T]) {
+    let mut done = 0;
+    if first.is_multiple_of(8) && width <= 32 {
+        let groups = out.as_chunks_mut::<32>().0;
+        let bytes = packed[first / 8 * width as usize..].chunks_exact(4 * width as usize);
+        let mut wide = [0; 32];
+        for (out, bytes) in groups.iter_mut().zip(bytes) {
+            portable::group(width, bytes, &mut wide);
+            for (out, &wide) in out.iter_mut().zip(&wide) {
+                *out = T::low(wide.into());
+            }
+            done += 32;
+        }
+    }
+    one_by_one(packed, first + done, width, &mut out[done..]);
+}
+
+fn one_by_one<T: Word>(packed: &[u8], first: usize, width: u32, out: &mut [T]) {
     let mask = u64::MAX >> (64 - width);
     for (i, value) in out.iter_mut().enumerate() {
         let bit = (first + i) * width as usize;
