@@ -3,7 +3,9 @@
 //! | module | holds |
 //! | --- | --- |
 //! | [`tpch`] | the TPC-H tables as Parquet, generated; the 22 queries |
+//! | [`columns`] | single columns, one encoding and codec each, generated |
 //! | [`answers`] | what another engine answered over the same files, and the comparison with it |
 
 pub mod answers;
+pub mod columns;
 pub mod tpch;

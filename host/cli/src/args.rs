@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pilaster::BackendChoice;
+use pilaster_bench_data::columns::Codec;
 
 /// GPU-accelerated columnar execution over Arrow and Parquet.
 #[derive(Debug, Parser)]
@@ -47,7 +48,9 @@ const BENCH_EXAMPLES: &str = "\
 Examples:
   pilaster bench tpch
   pilaster bench tpch --scale 1 --queries 1,6 --backend cpu,gpu --against datafusion --threads 2
-  pilaster bench tpch --scale 10 --data /data/tpch --reps 9 --json results.jsonl";
+  pilaster bench tpch --scale 10 --data /data/tpch --reps 9 --json results.jsonl
+  pilaster bench micro --suite parquet --against arrow-rs --threads 1
+  pilaster bench micro --suite parquet --columns dict,delta --codecs none --rows 1000000";
 
 /// `pilaster devices`
 #[derive(Debug, Args)]
@@ -145,8 +148,23 @@ impl FromStr for TableArg {
 /// `pilaster bench`
 #[derive(Debug, Args)]
 pub struct BenchArgs {
-    /// The suite.
-    pub suite: Suite,
+    /// What to measure.
+    #[command(subcommand)]
+    pub bench: Bench,
+}
+
+/// Benchmarks.
+#[derive(Debug, Subcommand)]
+pub enum Bench {
+    /// TPC-H queries, beside another engine.
+    Tpch(TpchArgs),
+    /// One operator at a time, beside another library in the same process.
+    Micro(MicroArgs),
+}
+
+/// `pilaster bench tpch`
+#[derive(Debug, Args)]
+pub struct TpchArgs {
     /// Scale factor.
     #[arg(long, default_value = "0.1", value_parser = positive)]
     pub scale: f64,
@@ -178,6 +196,58 @@ pub struct BenchArgs {
 pub enum Against {
     /// Stock DataFusion.
     Datafusion,
+}
+
+/// `pilaster bench micro`
+#[derive(Debug, Args)]
+pub struct MicroArgs {
+    /// The suite.
+    #[arg(long)]
+    pub suite: MicroSuite,
+    /// Library to compare with. Its results are the check as well.
+    #[arg(long, default_value = "arrow-rs")]
+    pub against: MicroAgainst,
+    /// Rows of a column; of lists, their elements, about.
+    #[arg(long, default_value_t = 10_000_000, value_parser = at_least_one)]
+    pub rows: usize,
+    /// Rows of a batch, of both.
+    #[arg(long, default_value_t = pilaster::scan::DEFAULT_BATCH_ROWS, value_parser = at_least_one)]
+    pub batch_rows: usize,
+    /// Columns whose name contains one of these; all where absent.
+    #[arg(long, value_delimiter = ',')]
+    pub columns: Vec<String>,
+    /// Codecs: none, snappy, lz4_raw, lz4, zstd, gzip, brotli.
+    #[arg(long, value_delimiter = ',', default_value = "none,snappy,lz4_raw,zstd")]
+    pub codecs: Vec<Codec>,
+    /// Threads of both; 0 for one per core.
+    #[arg(long, default_value_t = 1)]
+    pub threads: usize,
+    /// Timed runs of each, in turn, after one warm-up run.
+    #[arg(long, default_value_t = 5, value_parser = at_least_one)]
+    pub reps: usize,
+    /// Where the values come from.
+    #[arg(long, default_value_t = 5)]
+    pub seed: u64,
+    /// Folder of the data; made there if it is not. The default is in the user's cache folder.
+    #[arg(long)]
+    pub data: Option<PathBuf>,
+    /// Append one JSON object per line and result to this file.
+    #[arg(long, value_name = "FILE")]
+    pub json: Option<PathBuf>,
+}
+
+/// Suites of `pilaster bench micro`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MicroSuite {
+    /// Parquet columns to Arrow arrays.
+    Parquet,
+}
+
+/// Libraries to compare with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum MicroAgainst {
+    /// The `arrow` and `parquet` crates.
+    ArrowRs,
 }
 
 fn positive(text: &str) -> Result<f64, String> {

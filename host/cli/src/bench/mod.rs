@@ -1,83 +1,26 @@
-//! `pilaster bench`: engines interleaved run by run, every answer checked, losses printed like wins.
+//! `pilaster bench`: ours and another's, interleaved run by run in one process, every answer checked, losses printed like
+//! wins.
 
-mod check;
-mod measure;
-mod record;
-mod table;
+mod micro;
+mod tpch;
 
 use std::path::PathBuf;
-use std::sync::Arc;
 
-use pilaster::device::{Verdict, adapters};
-use pilaster::{BackendChoice, SessionConfig};
-use pilaster_bench_data::tpch::Query;
-use pilaster_datafusion::Engine;
+use crate::Failure;
+use crate::args::{Bench, BenchArgs};
 
-use crate::args::{Against, BenchArgs, Suite};
-use crate::engine::{self, SqlEngine};
-use crate::{Failure, generate, progress};
-use measure::{Contender, Measured};
-
-/// Runs a suite; an error if an answer was wrong or a query failed.
+/// Runs a benchmark; an error if an answer was wrong or a run failed.
 pub fn run(args: BenchArgs) -> Result<(), Failure> {
-    let Suite::Tpch = args.suite;
-    let threads = engine::thread_count(args.threads);
-    let folder = args.data.clone().map_or_else(|| default_folder(args.scale), Ok)?;
-    let dataset = generate::tpch_data(args.scale, &folder)?;
-    let runtime = engine::runtime(threads)?;
-    let contenders = contenders(&args, threads)?;
-    for contender in &contenders {
-        for table in &dataset.tables {
-            runtime.block_on(contender.engine.register(&table.name, &table.path))?;
-        }
+    match args.bench {
+        Bench::Tpch(args) => tpch::run(args),
+        Bench::Micro(args) => micro::run(&args),
     }
-    let mut results = Vec::new();
-    let bar = progress::bar("bench", (args.queries.len() * contenders.len() * (args.reps + 1)) as u64);
-    for &number in &args.queries {
-        let query = Query::get(number).ok_or_else(|| format!("TPC-H has no query {number}"))?;
-        let expected = check::Expected::new("tpch", args.scale, query);
-        results.extend(measure::query(&runtime, &contenders, query, &expected, args.reps, &bar));
-    }
-    bar.finish_and_clear();
-    println!("{}", table::draw(&results));
-    if let Some(file) = &args.json {
-        record::append(file, &args, threads, &results)?;
-    }
-    conclude(&results)
-}
-
-fn conclude(results: &[Measured]) -> Result<(), Failure> {
-    let bad: Vec<String> = results.iter().filter_map(Measured::complaint).collect();
-    if bad.is_empty() { Ok(()) } else { Err(bad.join("\n").into()) }
-}
-
-/// The engines to time: the one to compare with first, so that its answer is there to check the others by.
-fn contenders(args: &BenchArgs, threads: usize) -> Result<Vec<Contender>, Failure> {
-    let Against::Datafusion = args.against;
-    let stock = SqlEngine::stock(threads);
-    let mut contenders = vec![Contender { engine: stock, name: "datafusion", backend: String::new() }];
-    let trusted = || adapters().iter().any(|adapter| !matches!(adapter.litmus, Verdict::Failed { .. }));
-    let backends = match args.backend.is_empty() {
-        false => args.backend.clone(),
-        true if trusted() => vec![BackendChoice::Cpu, BackendChoice::Gpu],
-        true => vec![BackendChoice::Cpu],
-    };
-    for backend in backends {
-        let base = SessionConfig { threads, ..SessionConfig::default() };
-        let settings = [("backend", backend.to_string())];
-        contenders.push(Contender {
-            engine: SqlEngine::pilaster(threads, Arc::new(Engine::new(base)), &settings)?,
-            name: "pilaster",
-            backend: backend.to_string(),
-        });
-    }
-    Ok(contenders)
 }
 
 /// Where data lives when nobody says: in the user's cache folder, so that the next run finds it.
-fn default_folder(scale: f64) -> Result<PathBuf, Failure> {
+fn cache_folder() -> Result<PathBuf, Failure> {
     let cache = std::env::var_os("XDG_CACHE_HOME").map(PathBuf::from);
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
     let cache = cache.or_else(home).ok_or("no home folder: name one with --data")?;
-    Ok(cache.join(format!("pilaster/tpch/scale-{scale}")))
+    Ok(cache.join("pilaster"))
 }

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use super::measure::{Measured, Verdict};
 use crate::Failure;
-use crate::args::BenchArgs;
+use crate::args::TpchArgs;
 
 #[derive(Debug, Serialize)]
 struct Record<'a> {
@@ -34,7 +34,7 @@ struct Record<'a> {
 }
 
 /// Appends `results` to `file`.
-pub fn append(file: &Path, args: &BenchArgs, threads: usize, results: &[Measured]) -> Result<(), Failure> {
+pub fn append(file: &Path, args: &TpchArgs, threads: usize, results: &[Measured]) -> Result<(), Failure> {
     let opened = OpenOptions::new().create(true).append(true).open(file);
     let mut out = opened.map_err(|error| format!("{}: {error}", file.display()))?;
     for measured in results {
@@ -44,7 +44,7 @@ pub fn append(file: &Path, args: &BenchArgs, threads: usize, results: &[Measured
     Ok(())
 }
 
-fn record<'a>(args: &BenchArgs, threads: usize, measured: &'a Measured) -> Record<'a> {
+fn record<'a>(args: &TpchArgs, threads: usize, measured: &'a Measured) -> Record<'a> {
     let seconds = |time: Option<&Duration>| time.map(Duration::as_secs_f64);
     Record {
         suite: "tpch",

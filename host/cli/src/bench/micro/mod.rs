@@ -1,0 +1,14 @@
+//! `pilaster bench micro`: one operator at a time, ours beside another library's.
+
+mod parquet;
+mod timing;
+
+use crate::Failure;
+use crate::args::{MicroArgs, MicroSuite};
+
+/// Runs a suite; an error if a result was wrong or a run failed.
+pub fn run(args: &MicroArgs) -> Result<(), Failure> {
+    match args.suite {
+        MicroSuite::Parquet => parquet::run(args),
+    }
+}
