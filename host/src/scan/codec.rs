@@ -15,7 +15,7 @@
 //! What each was measured against is in `bench-data/records/`.
 
 use std::cell::RefCell;
-use std::io::{self, Read as _};
+use std::io;
 
 use brotli_decompressor::{BrotliDecompressStream, BrotliResult, BrotliState, StandardAlloc};
 use flate2::bufread::MultiGzDecoder;
