@@ -145,7 +145,8 @@ impl RowGroup {
                 let metadata = metadata.column(*leaf);
                 let place = Place { column: Some(metadata.column_path().string()), ..self.place.clone() };
                 let own = bytes.slice((range.start - span.start) as usize..(range.end - span.start) as usize);
-                chunks.insert(*leaf, Arc::new(Chunk::new(own, metadata, place, &self.reserve)?));
+                let chunk = Chunk::new(own, metadata, place, &self.reserve)?;
+                chunks.insert(*leaf, Arc::new(chunk.of_rows(self.file.rows(self.row_group))));
             }
             rest = later;
         }

@@ -59,7 +59,7 @@ pub(super) enum Content {
         levels: usize,
         encoding: Encoding,
         layout: Layout,
-        /// Rows that begin and end in it, where that is certain.
+        /// Rows that begin and end in it, where that is certain; what its header says until then.
         rows: Option<usize>,
     },
 }
@@ -118,7 +118,6 @@ impl Chunk {
                 chunk.corrupt(chunk.start, format!("{found} levels in pages that should hold {levels}"))
             );
         }
-        chunk.count_rows();
         chunk._grant = grant;
         Ok(chunk)
     }
@@ -183,24 +182,27 @@ impl Chunk {
         data(page.levels, page.encoding, layout)
     }
 
-    /// Flat pages have as many rows as levels. A page of repeated values is trusted to hold whole rows only where it is
-    /// of version 2 and it and the page after it begin with a new row: early writers of version 2 cut rows in two.
-    fn count_rows(&mut self) {
+    /// The chunk of a row group of `rows` rows, with what is certain of the rows in each page.
+    ///
+    /// Flat pages have as many rows as levels. Pages of repeated values are trusted to hold whole rows where all of them
+    /// are of version 2, begin with a new row (early writers cut rows in two) and have that many rows together; else
+    /// nothing is said of any.
+    pub(crate) fn of_rows(mut self, rows: usize) -> Self {
         let flat = self.max_repetition == 0;
-        let begins = |page: &Page| flat || levels::begins_a_row(page, &self.bytes, self.max_repetition);
-        let mut next_begins = true;
-        for index in (0..self.pages.len()).rev() {
-            let page_begins = match &self.pages[index].content {
-                Content::Data { .. } => begins(&self.pages[index]),
-                Content::Dictionary { .. } => continue,
-            };
-            let certain = page_begins && next_begins;
-            next_begins = page_begins;
-            if let Content::Data { levels, rows, .. } = &mut self.pages[index].content {
-                let counted = if flat { Some(*levels) } else { *rows };
-                *rows = counted.filter(|_| certain);
+        let counted = |page: &Page| match page.content {
+            Content::Data { rows, .. } => {
+                rows.filter(|_| levels::begins_a_row(page, &self.bytes, self.max_repetition))
+            }
+            Content::Dictionary { .. } => Some(0),
+        };
+        let total = self.pages.iter().try_fold(0usize, |sum, page| sum.checked_add(counted(page)?));
+        let certain = !flat && total == Some(rows);
+        for page in &mut self.pages {
+            if let Content::Data { levels, rows, .. } = &mut page.content {
+                *rows = if flat { Some(*levels) } else { rows.filter(|_| certain) };
             }
         }
+        self
     }
 }
 

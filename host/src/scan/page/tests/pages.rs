@@ -52,7 +52,8 @@ fn file(version: WriterVersion, codec: Compression) -> (Bytes, Arc<ParquetMetaDa
 fn chunk(bytes: &Bytes, metadata: &ColumnChunkMetaData, reserve: &Arc<dyn Reserve>) -> Result<Chunk, Error> {
     let (start, length) = metadata.byte_range();
     let place = Place { path: std::path::Path::new("memory").into(), row_group: Some(0), column: None };
-    Chunk::new(bytes.slice(start as usize..(start + length) as usize), metadata, place, reserve)
+    let bytes = bytes.slice(start as usize..(start + length) as usize);
+    Ok(Chunk::new(bytes, metadata, place, reserve)?.of_rows(ROWS as usize))
 }
 
 fn pages(chunk: Chunk, reserve: &Arc<dyn Reserve>) -> ChunkPages {
