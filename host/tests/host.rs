@@ -5,6 +5,8 @@
 mod device;
 #[path = "host/plan.rs"]
 mod plan;
+#[path = "host/prune.rs"]
+mod prune;
 #[path = "host/run/mod.rs"]
 mod run;
 #[path = "host/scan.rs"]

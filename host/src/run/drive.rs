@@ -19,6 +19,7 @@ use super::task::{Materialised, Task, tasks};
 use super::workers::caught;
 use crate::place::{Outcome, PipelineReport, Placement, Report, Size, Target, decide};
 use crate::plan::Plan;
+use crate::scan::PruneReport;
 
 /// Batches that a query runs ahead of its consumer, per thread.
 const BATCHES_AHEAD: usize = 2;
@@ -89,10 +90,8 @@ impl Drive<'_> {
         let readings = cpu::readings(pipeline)?;
         let sequential = matches!(pipeline.sink, Sink::Collect) && pipeline.is_ordered();
         let rows = query.cpu_batch_rows();
-        let (tasks, held) = {
-            let mut report = self.report.lock();
-            tasks(&pipeline.branches, results, sequential, query.threads(), rows, &mut report.operators)?
-        };
+        let threads = query.threads();
+        let (tasks, held) = tasks(&pipeline.branches, results, sequential, threads, rows, &readings)?;
         let known = tasks.iter().map(Task::rows).sum::<Option<u64>>();
         let size = Size::of(pipeline, |_| None).with_rows(known);
         let placement = decide(&query.engine, pipeline, size)?;
@@ -107,7 +106,8 @@ impl Drive<'_> {
         };
         drop(held);
         let wall = started.elapsed();
-        let read: Vec<u64> = readings.iter().map(|reading| reading.rows_read()).collect();
+        let read: Vec<(u64, Option<PruneReport>)> =
+            readings.iter().map(|reading| (reading.rows_read(), reading.pruned())).collect();
         if let (Some(estimate), Ok(()), None) = (&placement.estimate, &ran, &tally.fell_back) {
             query.engine.model.learn(placement.backend(), estimate, wall);
         }
@@ -123,7 +123,7 @@ impl Drive<'_> {
         pipeline: &Pipeline,
         placement: &Placement,
         tally: Tally,
-        read: &[u64],
+        read: &[(u64, Option<PruneReport>)],
         rows_out: u64,
         wall: Duration,
     ) {
@@ -138,9 +138,11 @@ impl Drive<'_> {
             operator.backend = backend;
             operator.outcome = outcome.clone();
         }
-        for (branch, rows) in pipeline.branches.iter().zip(read) {
+        for (branch, (rows, pruned)) in pipeline.branches.iter().zip(read) {
             if let (Some(source), true) = (branch.operators.first(), branch.reads_leaf()) {
-                report.operators[*source].rows_out = Some(*rows);
+                let source = &mut report.operators[*source];
+                source.rows_out = Some(*rows);
+                source.details = pruned.as_ref().map(PruneReport::details).unwrap_or_default();
             }
         }
         let top = pipeline.operators.first().or_else(|| match pipeline.branches.as_slice() {
@@ -155,7 +157,7 @@ impl Drive<'_> {
         report.pipelines.push(PipelineReport {
             pipeline: number,
             backend,
-            rows_in: read.iter().sum(),
+            rows_in: read.iter().map(|(rows, _)| rows).sum(),
             rows_out,
             bytes_up: tally.bytes_up,
             bytes_down: tally.bytes_down,

@@ -1,7 +1,7 @@
 //! Tasks: the units that a pipeline's workers take in order. A row group, a partition, a stretch of an earlier result.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use arrow::datatypes::SchemaRef;
 use pilaster_kernels::Result;
@@ -11,9 +11,8 @@ use pilaster_kernels::memory::Reserve;
 use super::chunk::Chunk;
 use super::pipeline::{Branch, Source};
 use crate::memory::Reservation;
-use crate::place::OperatorReport;
 use crate::plan::{BatchSource, same_columns};
-use crate::scan::{ReadOptions, Scan, ScanTask};
+use crate::scan::{PruneReport, PruneStep, ReadOptions, Refinement, Scan, ScanTask, StepReport};
 
 /// Chunks of one task, in order.
 pub(crate) type Chunks = Box<dyn Iterator<Item = Result<Chunk>> + Send>;
@@ -89,6 +88,14 @@ pub(crate) struct Reading {
     /// Of row groups that the scan filtered.
     filtered_read: AtomicU64,
     filtered_kept: AtomicU64,
+    pruned: Pruned,
+}
+
+/// What was pruned: by folders and footers when tasks were made, and since.
+#[derive(Debug, Default)]
+struct Pruned {
+    planned: OnceLock<PruneReport>,
+    refined: Refinement,
 }
 
 /// Whether the scan has applied the branch's predicate.
@@ -110,6 +117,7 @@ impl Reading {
             rows_read: AtomicU64::new(0),
             filtered_read: AtomicU64::new(0),
             filtered_kept: AtomicU64::new(0),
+            pruned: Pruned::default(),
         }
     }
 
@@ -121,6 +129,24 @@ impl Reading {
     /// Rows that the source gave so far, before any filter.
     pub(crate) fn rows_read(&self) -> u64 {
         self.rows_read.load(Ordering::Relaxed)
+    }
+
+    /// What was pruned so far; none where the source is no scan.
+    pub(crate) fn pruned(&self) -> Option<PruneReport> {
+        let mut report = self.pruned.planned.get()?.clone();
+        report.merge(&self.pruned.refined.report());
+        let read = self.filtered_read.load(Ordering::Relaxed);
+        let rows = read.saturating_sub(self.filtered_kept.load(Ordering::Relaxed));
+        report.add(PruneStep::Late, StepReport { rows, ..StepReport::default() });
+        Some(report)
+    }
+
+    /// What filters and indexes in the file leave of a task.
+    fn refine(&self, scan: &Scan, task: &ScanTask) -> Result<Option<ScanTask>> {
+        match &self.predicate {
+            Some(predicate) => self.pruned.refined.task(scan, task, predicate),
+            None => Ok(Some(task.clone())),
+        }
     }
 
     /// A filter in the scan pays where it keeps few rows and spares columns; until that is measured, it is tried. Once
@@ -142,7 +168,11 @@ impl Reading {
     ) -> Result<(Chunks, Filtered)> {
         match &task.work {
             Work::RowGroup { scan, task, columns_in_parallel } => {
-                let filter = may_filter && self.pushes_down();
+                let Some(task) = self.refine(scan, task)? else {
+                    return Ok((Box::new(std::iter::empty()), Filtered::No));
+                };
+                let late = scan.pruning().has(PruneStep::Late);
+                let filter = may_filter && late && self.pushes_down();
                 let output = if filter { &self.sink_columns } else { &self.all_columns };
                 let options = ReadOptions {
                     batch_rows: rows,
@@ -151,7 +181,7 @@ impl Reading {
                     columns_in_parallel: *columns_in_parallel,
                     reserve,
                 };
-                let batches = scan.read(task, &options)?;
+                let batches = scan.read(&task, &options)?;
                 let chunks = batches.map(|batch| batch.as_ref().map(Chunk::from).map_err(Clone::clone));
                 let counted = Counted {
                     chunks: Box::new(chunks),
@@ -270,14 +300,14 @@ impl Iterator for Resized {
     }
 }
 
-/// The pipeline's tasks, in order of rows. Statistics of the files prune row groups here, and say so in the report.
+/// The pipeline's tasks, in order of rows. Folders and footers prune row groups here; the readings keep count.
 pub(crate) fn tasks(
     branches: &[Branch],
     results: &mut [Materialised],
     sequential: bool,
     threads: usize,
     cpu_batch_rows: usize,
-    operators: &mut [OperatorReport],
+    readings: &[Arc<Reading>],
 ) -> Result<(Vec<Task>, Vec<Materialised>)> {
     let mut works: Vec<(usize, Work)> = Vec::new();
     let mut held = Vec::new();
@@ -285,12 +315,9 @@ pub(crate) fn tasks(
         match &branch.source {
             Source::Scan(scan) => {
                 let found = scan.tasks(branch.predicate.as_ref())?;
-                if let Some(report) = branch.operators.first().and_then(|id| operators.get_mut(*id)) {
-                    let pruned = &found.report;
-                    report.details = vec![
-                        ("row_groups".into(), pruned.row_groups.to_string()),
-                        ("pruned".into(), pruned.row_groups_pruned.to_string()),
-                    ];
+                if let Some(reading) = readings.get(index) {
+                    // Set once: a reading is of one pipeline, whose tasks are made once.
+                    reading.pruned.planned.get_or_init(|| found.report.clone());
                 }
                 // One after another, they are read once as they are.
                 let pieces = if sequential || threads < 2 { 1 } else { threads * TASKS_PER_THREAD };

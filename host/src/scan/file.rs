@@ -94,28 +94,6 @@ pub(super) fn io_error(path: &Path, error: &std::io::Error) -> Error {
     Error::Io { path: path.display().to_string(), reason: error.to_string() }
 }
 
-/// Files as they are, folders as all their `*.parquet` files by name.
-pub(super) fn list(paths: &[impl AsRef<Path>]) -> Result<Vec<PathBuf>> {
-    let mut files = Vec::new();
-    for path in paths.iter().map(AsRef::as_ref) {
-        if !path.is_dir() {
-            files.push(path.to_path_buf());
-            continue;
-        }
-        let entries = std::fs::read_dir(path).map_err(|error| io_error(path, &error))?;
-        let mut inside = Vec::new();
-        for entry in entries {
-            let entry = entry.map_err(|error| io_error(path, &error))?.path();
-            if entry.is_file() && entry.extension().is_some_and(|extension| extension == "parquet") {
-                inside.push(entry);
-            }
-        }
-        inside.sort();
-        files.append(&mut inside);
-    }
-    Ok(files)
-}
-
 impl ScanFile {
     pub(super) fn open(path: &Path) -> Result<Self> {
         let store = Store::open(path).map_err(|error| io_error(path, &error))?;
@@ -184,6 +162,19 @@ impl ScanFile {
         let first = self.leaves(column).start;
         let node = descriptor.get_column_root(first);
         Column::new(descriptor, node, self.schema.field(column).data_type(), first)
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Some bytes outside of the column chunks; none where the file ends before them.
+    pub(super) fn read_range(&self, start: u64, length: usize) -> Result<Option<Bytes>> {
+        match self.store.read(start, length) {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => Ok(None),
+            Err(error) => Err(io_error(&self.path, &error)),
+        }
     }
 
     /// Bytes of a row group; `leaf` is the first whose chunk is among them.

@@ -43,8 +43,7 @@ pub(super) struct RowGroup {
 
 impl RowGroup {
     pub(super) fn new(scan: &Scan, task: &ScanTask, options: &ReadOptions) -> Result<Self> {
-        let sliced = scan.files.get(task.file).filter(|sliced| sliced.row_groups.contains(&task.row_group));
-        let sliced = sliced.ok_or_else(|| Error::invalid("a task of another scan"))?;
+        let sliced = scan.file_of(task)?;
         let file = &sliced.file;
         let origins = scan.projection.iter().map(|&index| sliced.origins[index].clone());
         let fields = scan.schema.fields().iter().cloned().zip(origins).collect();

@@ -35,7 +35,9 @@ mod codec;
 mod columns;
 mod fetch;
 mod file;
+mod footers;
 mod group;
+mod hive;
 mod matching;
 mod page;
 mod predicate;
@@ -47,6 +49,8 @@ mod split;
 mod statistics;
 mod types;
 
+pub use self::footers::FooterCache;
+pub use self::prune::{PruneReport, PruneStep, Pruning, Refinement, StepReport};
 pub use self::ranges::RowRanges;
 
 /// Rows of a batch where the caller does not say: large enough to amortise per-batch work, small enough for the caches.
@@ -83,6 +87,7 @@ pub struct Scan {
     schema: SchemaRef,
     pool: Arc<page::Pool>,
     shared: Arc<shared::SharedChunks>,
+    pruning: Pruning,
 }
 
 /// A file and those of its row groups that belong to the scan.
@@ -147,24 +152,6 @@ pub struct ScanTasks {
     pub report: PruneReport,
 }
 
-/// What pruning by statistics spared.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PruneReport {
-    /// Row groups of the scan.
-    pub row_groups: usize,
-    /// Row groups that no row can match in.
-    pub row_groups_pruned: usize,
-    /// Rows in the pruned row groups.
-    pub rows_pruned: u64,
-    /// Encoded bytes of the projected columns, all row groups.
-    pub bytes: u64,
-    /// Encoded bytes of the projected columns in the pruned row groups.
-    pub bytes_pruned: u64,
-    /// Row groups pruned by each conjunct (the first that excludes a row group counts), in order of the predicate; a
-    /// conjunct is named by its columns. Conjuncts that pruned nothing are left out.
-    pub pruned_by: Vec<(String, usize)>,
-}
-
 /// How to read a task.
 #[derive(Debug, Clone)]
 pub struct ReadOptions {
@@ -195,14 +182,42 @@ impl Default for ReadOptions {
 }
 
 impl Scan {
-    /// Opens files, and folders as all their `*.parquet` files by name. The table's schema is the first file's; the
-    /// others must have its columns (by name, in any order) with the same types.
+    /// Opens files, and folders as all `*.parquet` files in and below them, by name (names that begin with `.` or `_`
+    /// left out). The table's schema is the first file's; the others must have its columns, by field id or name, of types
+    /// that widen to it ([`Scan::from_slices`]).
+    ///
+    /// Folders named `key=value`, in Hive's manner, are columns behind the file's, or instead of the file's column of
+    /// that name: percent-decoded, null for `__HIVE_DEFAULT_PARTITION__` and where a file has no such folder, typed as
+    /// integer, date or else string by all values together.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for no file at all or schemas that differ, [`Error::Io`], [`Error::CorruptFile`].
     pub fn open(paths: &[impl AsRef<Path>]) -> Result<Self> {
-        let files = file::list(paths)?.iter().map(|path| ScanFile::open(path)).collect::<Result<Vec<_>>>()?;
-        Self::of_files(files)
+        let found = hive::list(paths)?;
+        let Some(first) = found.first() else {
+            return Err(Error::invalid("a scan needs at least one Parquet file"));
+        };
+        // The embedded key-value metadata is the file's business, not the table's.
+        let table = Arc::new(hive::with_keys(&ScanFile::open(&first.path)?.schema, &found));
+        Self::of_found(&found, table)
+    }
+
+    /// The same as a table of schema `table`, which types the columns that folders name.
+    ///
+    /// # Errors
+    /// As for [`Scan::from_slices`]; [`Error::InvalidInput`] where a folder's value is none of its column's type.
+    pub fn open_as(paths: &[impl AsRef<Path>], table: SchemaRef) -> Result<Self> {
+        Self::of_found(&hive::list(paths)?, table)
+    }
+
+    fn of_found(found: &[hive::Found], table: SchemaRef) -> Result<Self> {
+        let files = found.iter().map(|found| {
+            let file = ScanFile::open(&found.path)?;
+            let row_groups = (0..file.metadata.num_row_groups()).collect();
+            SlicedFile::new(file, row_groups, &table, &hive::constants(found, &table)?)
+        });
+        let files = files.collect::<Result<Vec<_>>>()?;
+        Ok(Self::build(files, table))
     }
 
     /// The bytes of one file that lies in memory; `name` is what errors and reports call it.
@@ -210,21 +225,10 @@ impl Scan {
     /// # Errors
     /// [`Error::CorruptFile`].
     pub fn from_bytes(name: impl AsRef<Path>, bytes: Bytes) -> Result<Self> {
-        Self::of_files(vec![ScanFile::of(name.as_ref(), Store::Memory(bytes))?])
-    }
-
-    fn of_files(files: Vec<ScanFile>) -> Result<Self> {
-        let Some(first) = files.first() else {
-            return Err(Error::invalid("a scan needs at least one Parquet file"));
-        };
-        // The embedded key-value metadata is the file's business, not the table's.
-        let table = Arc::new(Schema::new(first.schema.fields().clone()));
-        let files = files.into_iter().map(|file| {
-            let row_groups = (0..file.metadata.num_row_groups()).collect();
-            SlicedFile::new(file, row_groups, &table, &[])
-        });
-        let files = files.collect::<Result<Vec<_>>>()?;
-        Ok(Self::build(files, table))
+        let file = ScanFile::of(name.as_ref(), Store::Memory(bytes))?;
+        let table = Arc::new(Schema::new(file.schema.fields().clone()));
+        let row_groups = (0..file.metadata.num_row_groups()).collect();
+        Ok(Self::build(vec![SlicedFile::new(file, row_groups, &table, &[])?], table))
     }
 
     /// Parts of files as one table of schema `table`. A file's columns are matched by field id where table and file carry
@@ -235,12 +239,20 @@ impl Scan {
     /// [`Error::InvalidInput`] for a row group that is not there, a column of a type that does not widen to the table's, or
     /// a name or id that is not unique in the file; [`Error::Io`], [`Error::CorruptFile`].
     pub fn from_slices(slices: &[FileSlice], table: SchemaRef) -> Result<Self> {
+        Self::from_slices_with(slices, table, &FooterCache::new(0))
+    }
+
+    /// The same with the footers that `footers` knows.
+    ///
+    /// # Errors
+    /// As for [`Scan::from_slices`].
+    pub fn from_slices_with(slices: &[FileSlice], table: SchemaRef, footers: &FooterCache) -> Result<Self> {
         let mut opened: Vec<SlicedFile> = Vec::with_capacity(slices.len());
         for slice in slices {
             // Engines cut one file into many ranges: its footer is read once.
             let known =
                 opened.iter().find(|known| known.file.path == slice.path).map(|known| known.file.clone());
-            let file = known.map_or_else(|| ScanFile::open(&slice.path), Ok)?;
+            let file = known.map_or_else(|| footers.open(&slice.path), Ok)?;
             let row_groups = file.row_groups_of(slice)?;
             opened.push(SlicedFile::new(file, row_groups, &table, &slice.partition)?);
         }
@@ -256,6 +268,7 @@ impl Scan {
             projection,
             pool: Arc::default(),
             shared: Arc::default(),
+            pruning: Pruning::default(),
         }
     }
 
@@ -312,15 +325,43 @@ impl Scan {
         self.row_groups().map(|(sliced, row_group)| self.sizes(sliced, row_group).1).sum()
     }
 
-    /// Row groups that may hold a row for which `predicate` (over [`Scan::schema`]) is true, in file order.
+    /// The same scan, with these steps of pruning.
+    #[must_use]
+    pub fn with_pruning(&self, pruning: Pruning) -> Self {
+        Self { pruning, ..self.clone() }
+    }
+
+    /// Steps of pruning that the scan takes.
+    #[must_use]
+    pub fn pruning(&self) -> Pruning {
+        self.pruning
+    }
+
+    /// Row groups that may hold a row for which `predicate` (over [`Scan::schema`]) is true, in file order, by what
+    /// folders and footers say. Nothing is read for it.
     ///
-    /// A row group is left out only where its statistics prove that no row can match; statistics that are absent,
-    /// inexact, or of an order that is not ours are not used.
+    /// A row group is left out only where it is certain that no row can match; statistics that are absent, contradictory,
+    /// or of an order that is not ours are not used.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] for a predicate that reads a column outside of the schema.
     pub fn tasks(&self, predicate: Option<&Expr>) -> Result<ScanTasks> {
         prune::tasks(self, predicate)
+    }
+
+    /// What is left of a task of [`Scan::tasks`] by Bloom filters, dictionaries and the page index, which are read for it;
+    /// none where no row can match. What was left out is counted in `report`.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a task of another scan or a predicate over other columns; [`Error::Io`]. Damaged
+    /// filters and indexes are no error: they prune nothing.
+    pub fn refine(
+        &self,
+        task: &ScanTask,
+        predicate: &Expr,
+        report: &mut PruneReport,
+    ) -> Result<Option<ScanTask>> {
+        prune::refine(self, task, predicate, report)
     }
 
     /// Reads one row group as batches of at most `options.batch_rows` rows, in file order. Batches are never empty.
@@ -334,6 +375,19 @@ impl Scan {
         options: &ReadOptions,
     ) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>> + Send>> {
         read::read(self, task, options)
+    }
+
+    fn file_of(&self, task: &ScanTask) -> Result<&SlicedFile> {
+        let sliced = self.files.get(task.file).filter(|sliced| sliced.row_groups.contains(&task.row_group));
+        sliced.ok_or_else(|| Error::invalid("a task of another scan"))
+    }
+
+    /// The task of all rows of a task's row group.
+    fn row_group_of(&self, task: &ScanTask) -> Result<ScanTask> {
+        let sliced = self.file_of(task)?;
+        let (compressed_bytes, _) = self.sizes(sliced, task.row_group);
+        let rows = sliced.file.rows(task.row_group);
+        Ok(ScanTask { rows, compressed_bytes, ranges: None, ..task.clone() })
     }
 
     fn row_groups(&self) -> impl Iterator<Item = (&SlicedFile, usize)> {

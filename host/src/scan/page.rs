@@ -7,11 +7,11 @@
 //! ```
 
 mod chunk;
-mod header;
+pub(in crate::scan) mod header;
 mod levels;
 mod pool;
 mod source;
-mod thrift;
+pub(in crate::scan) mod thrift;
 
 pub(crate) use self::chunk::Chunk;
 pub(crate) use self::pool::{Pool, held};

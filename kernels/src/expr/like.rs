@@ -81,6 +81,53 @@ impl LikePattern {
     pub fn case_insensitive(&self) -> bool {
         self.case_insensitive
     }
+
+    /// The text that every match begins with, and what may follow it; none where case does not matter.
+    ///
+    /// ```
+    /// use pilaster_kernels::expr::like::{LikePattern, Rest};
+    ///
+    /// let pattern = LikePattern::new("PROMO%", None, false)?;
+    /// let prefix = pattern.prefix().expect("case matters");
+    /// assert_eq!((prefix.text, prefix.rest), ("PROMO", Rest::Anything));
+    /// # Ok::<(), pilaster_kernels::Error>(())
+    /// ```
+    #[must_use]
+    pub fn prefix(&self) -> Option<Prefix<'_>> {
+        if self.case_insensitive {
+            return None;
+        }
+        let (text, rest) = match self.tokens.as_slice() {
+            [Token::Text(text), rest @ ..] => (text.as_str(), rest),
+            rest => ("", rest),
+        };
+        let rest = match rest {
+            [] => Rest::Nothing,
+            [Token::Any] => Rest::Anything,
+            _ => Rest::Something,
+        };
+        Some(Prefix { text, rest })
+    }
+}
+
+/// How the matches of a pattern begin.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Prefix<'a> {
+    /// Every match begins with it.
+    pub text: &'a str,
+    /// What follows.
+    pub rest: Rest,
+}
+
+/// What may follow the prefix of a pattern.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Rest {
+    /// Nothing: the prefix is the one match.
+    Nothing,
+    /// Anything: every string with the prefix matches.
+    Anything,
+    /// What the rest of the pattern says.
+    Something,
 }
 
 impl LikePattern {

@@ -4,16 +4,16 @@ use super::thrift::{Cursor, FALSE, I32, MAX_DEPTH, STRUCT, TRUE};
 
 /// What a page header says. Numbers are as in the file: nothing is checked but that they are there.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct Header {
-    pub(super) uncompressed: i32,
-    pub(super) compressed: i32,
+pub(in crate::scan) struct Header {
+    pub(in crate::scan) uncompressed: i32,
+    pub(in crate::scan) compressed: i32,
     /// CRC-32 of the page's bytes as they lie in the file.
-    pub(super) crc: Option<u32>,
-    pub(super) kind: Kind,
+    pub(in crate::scan) crc: Option<u32>,
+    pub(in crate::scan) kind: Kind,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(in crate::scan) enum Kind {
     Dictionary {
         values: i32,
         encoding: i32,
@@ -26,24 +26,24 @@ pub(super) enum Kind {
 
 /// Of a data page of version 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct V1 {
-    pub(super) levels: i32,
-    pub(super) encoding: i32,
-    pub(super) definition_encoding: i32,
-    pub(super) repetition_encoding: i32,
+pub(in crate::scan) struct V1 {
+    pub(in crate::scan) levels: i32,
+    pub(in crate::scan) encoding: i32,
+    pub(in crate::scan) definition_encoding: i32,
+    pub(in crate::scan) repetition_encoding: i32,
 }
 
 /// Of a data page of version 2: its levels are never compressed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) struct V2 {
-    pub(super) levels: i32,
-    pub(super) nulls: i32,
-    pub(super) rows: i32,
-    pub(super) encoding: i32,
-    pub(super) definition_bytes: i32,
-    pub(super) repetition_bytes: i32,
+pub(in crate::scan) struct V2 {
+    pub(in crate::scan) levels: i32,
+    pub(in crate::scan) nulls: i32,
+    pub(in crate::scan) rows: i32,
+    pub(in crate::scan) encoding: i32,
+    pub(in crate::scan) definition_bytes: i32,
+    pub(in crate::scan) repetition_bytes: i32,
     /// Whether the values are compressed with the chunk's codec.
-    pub(super) compressed: bool,
+    pub(in crate::scan) compressed: bool,
 }
 
 const DATA_PAGE: i32 = 0;
@@ -52,7 +52,7 @@ const DATA_PAGE_V2: i32 = 3;
 
 impl Header {
     /// The header at the cursor; `None` where there is none, or where it lacks a field that the format requires.
-    pub(super) fn read(cursor: &mut Cursor<'_>) -> Option<Self> {
+    pub(in crate::scan) fn read(cursor: &mut Cursor<'_>) -> Option<Self> {
         let (mut page_type, mut uncompressed, mut compressed, mut crc) = (None, None, None, None);
         let (mut v1, mut dictionary, mut v2) = (None, None, None);
         let mut id = 0;

@@ -1,25 +1,26 @@
-//! The part of Thrift's compact protocol that page headers use.
+//! The part of Thrift's compact protocol that page headers and page indexes use.
 //!
 //! Bytes of a struct: `delta << 4 | kind` before each field, 0 at its end; numbers are zigzag varints; a Boolean field is
 //! its kind. Nothing is allocated, and nesting is bounded, so that no header costs more than its bytes.
 
 /// Kinds of fields.
-pub(super) const TRUE: u8 = 1;
-pub(super) const FALSE: u8 = 2;
-pub(super) const I32: u8 = 5;
-pub(super) const STRUCT: u8 = 12;
+pub(in crate::scan) const TRUE: u8 = 1;
+pub(in crate::scan) const FALSE: u8 = 2;
+pub(in crate::scan) const I32: u8 = 5;
+pub(in crate::scan) const LIST: u8 = 9;
+pub(in crate::scan) const STRUCT: u8 = 12;
 
 /// Structs of a page header nest three deep.
-pub(super) const MAX_DEPTH: usize = 8;
+pub(in crate::scan) const MAX_DEPTH: usize = 8;
 
 /// Thrift's compact protocol; `None` wherever the bytes end or break its grammar.
-pub(super) struct Cursor<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) at: usize,
+pub(in crate::scan) struct Cursor<'a> {
+    pub(in crate::scan) bytes: &'a [u8],
+    pub(in crate::scan) at: usize,
 }
 
-impl Cursor<'_> {
-    fn byte(&mut self) -> Option<u8> {
+impl<'a> Cursor<'a> {
+    pub(in crate::scan) fn byte(&mut self) -> Option<u8> {
         let byte = *self.bytes.get(self.at)?;
         self.at += 1;
         Some(byte)
@@ -31,7 +32,7 @@ impl Cursor<'_> {
     }
 
     /// A number of 32 bits at most: every one in a page header is.
-    pub(super) fn i32(&mut self) -> Option<i32> {
+    pub(in crate::scan) fn i32(&mut self) -> Option<i32> {
         i32::try_from(self.zigzag()?).ok()
     }
 
@@ -47,13 +48,13 @@ impl Cursor<'_> {
         None
     }
 
-    fn zigzag(&mut self) -> Option<i64> {
+    pub(in crate::scan) fn zigzag(&mut self) -> Option<i64> {
         let value = self.varint()?;
         Some((value >> 1).cast_signed() ^ -((value & 1).cast_signed()))
     }
 
     /// The next field's kind, its number in `id`; `Some(None)` at the end of the struct.
-    pub(super) fn field(&mut self, id: &mut i64) -> Option<Option<u8>> {
+    pub(in crate::scan) fn field(&mut self, id: &mut i64) -> Option<Option<u8>> {
         let byte = self.byte()?;
         if byte == 0 {
             return Some(None);
@@ -65,7 +66,7 @@ impl Cursor<'_> {
         Some(Some(byte & 0x0f))
     }
 
-    pub(super) fn skip(&mut self, kind: u8, depth: usize) -> Option<()> {
+    pub(in crate::scan) fn skip(&mut self, kind: u8, depth: usize) -> Option<()> {
         let depth = depth.checked_sub(1)?;
         match kind {
             // A field's Boolean is in its kind.
@@ -90,13 +91,27 @@ impl Cursor<'_> {
         }
     }
 
-    fn skip_list(&mut self, depth: usize) -> Option<()> {
+    /// Bytes behind their length.
+    pub(in crate::scan) fn binary(&mut self) -> Option<&'a [u8]> {
+        let length = self.varint()?;
+        let start = self.at;
+        self.advance(length)?;
+        Some(&self.bytes[start..self.at])
+    }
+
+    /// The head of a list: the kind of its elements, and how many there claim to be.
+    pub(in crate::scan) fn list(&mut self) -> Option<(u8, u64)> {
         let byte = self.byte()?;
         let length = match byte >> 4 {
             15 => self.varint()?,
             length => length.into(),
         };
-        match byte & 0x0f {
+        Some((byte & 0x0f, length))
+    }
+
+    fn skip_list(&mut self, depth: usize) -> Option<()> {
+        let (kind, length) = self.list()?;
+        match kind {
             1..=3 => self.advance(length),
             kind => {
                 // Every other element takes a byte at least: the bytes end before a hostile length does.

@@ -3,7 +3,7 @@
 use arrow::datatypes::DataType;
 use pilaster_kernels::expr::{CompareOp, Expr, Scalar, Value};
 
-use super::{Truth, truth};
+use super::truth::{Truth, truth};
 use crate::scan::statistics::Facts;
 
 const OPS: [CompareOp; 8] = [
@@ -57,7 +57,7 @@ fn worlds() -> Vec<(Facts, Vec<Option<i64>>)> {
             }
             for (nulls, values) in [(false, true), (true, true), (true, false)] {
                 let bound = |value: Option<i64>| value.map(|value| Value::Integer(value.into()));
-                let facts = Facts { min: bound(min), max: bound(max), nulls, values };
+                let facts = Facts { min: bound(min), max: bound(max), nulls, values, nan: false };
                 let inside = (min.unwrap_or(-2)..=max.unwrap_or(5)).map(Some).filter(|_| values);
                 worlds.push((facts, inside.chain(nulls.then_some(None)).collect()));
             }
@@ -89,8 +89,13 @@ fn comparisons_cover_every_value_and_are_tight() {
 
 #[test]
 fn a_constant_on_the_left_is_mirrored() {
-    let facts =
-        Facts { min: Some(Value::Integer(5)), max: Some(Value::Integer(9)), nulls: false, values: true };
+    let facts = Facts {
+        min: Some(Value::Integer(5)),
+        max: Some(Value::Integer(9)),
+        nulls: false,
+        values: true,
+        nan: false,
+    };
     for (op, constant, can_true) in [
         (CompareOp::Lt, 9, false),
         (CompareOp::Lt, 8, true),
@@ -132,8 +137,13 @@ fn connectives_cover_every_pair_of_truth_values() {
 
 #[test]
 fn what_is_not_understood_may_be_anything() {
-    let facts =
-        Facts { min: Some(Value::Integer(5)), max: Some(Value::Integer(5)), nulls: false, values: true };
+    let facts = Facts {
+        min: Some(Value::Integer(5)),
+        max: Some(Value::Integer(5)),
+        nulls: false,
+        values: true,
+        nan: false,
+    };
     let both = Expr::compare(CompareOp::Lt, column(), column()).unwrap();
     assert_eq!(truth(&both, &|_| facts.clone()), Truth::ANY);
     // A constant of another storage class excludes nothing.
