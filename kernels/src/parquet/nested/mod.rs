@@ -131,7 +131,10 @@ impl Nested {
         };
         let there: Vec<&Nested> = children.iter().filter(|child| child.first_leaf().is_some()).collect();
         let several = there.len() > 1;
-        let levels = if several || nullable { Some(self.levels(leaves)?) } else { None };
+        // One that cannot be null is missing below a null struct all the same: it says so itself, so that its fields'
+        // nulls are covered.
+        let covers = nullable || definition > context.slot;
+        let levels = if several || covers { Some(self.levels(leaves)?) } else { None };
         if let Some(levels) = levels.filter(|_| several) {
             for child in &there[1..] {
                 if !context.agree(definition, levels, child.levels(leaves)?) {
@@ -155,7 +158,7 @@ impl Nested {
             (None, Nested::Leaf(_)) => Err(Error::invalid("no such leaf")),
         });
         let arrays = arrays.collect::<Result<Vec<_>, Error>>()?;
-        let nulls = levels.filter(|_| nullable).and_then(|levels| context.validity(definition, levels));
+        let nulls = levels.filter(|_| covers).and_then(|levels| context.validity(definition, levels));
         StructArray::try_new_with_length(fields.clone(), arrays, nulls, len)
             .map_err(|error| Error::invalid(format!("leaves of a struct: {error}")))
     }
