@@ -59,9 +59,23 @@ pub fn byte_stream_split_any(
         2 => interleave_2(level, from_fn(stream), out.as_chunks_mut().0),
         4 => interleave_4(level, from_fn(stream), out.as_chunks_mut().0),
         8 => interleave_8(level, from_fn(stream), out.as_chunks_mut().0),
+        16 => two_of_eight(level, stream, out.as_chunks_mut().0),
         _ => by_eight(level, stream, width, out),
     }
     Ok(())
+}
+
+/// Values of 16 bytes: decimals, mostly.
+fn two_of_eight<'a>(level: Level, stream: impl Fn(usize) -> &'a [u8], out: &mut [[u8; 16]]) {
+    let (mut low, mut high) = ([[0; 8]; BLOCK], [[0; 8]; BLOCK]);
+    for (i, out) in out.chunks_mut(BLOCK).enumerate() {
+        let stream = |k: usize| &stream(k)[i * BLOCK..][..out.len()];
+        interleave_8(level, from_fn(stream), &mut low[..out.len()]);
+        interleave_8(level, from_fn(|k| stream(8 + k)), &mut high[..out.len()]);
+        for ((value, low), high) in out.iter_mut().zip(&low).zip(&high) {
+            *value = bytemuck::cast([*low, *high]);
+        }
+    }
 }
 
 /// Values of any width: eight streams at a time to a block, whose values are then put beside the other streams'.
