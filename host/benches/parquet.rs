@@ -2,6 +2,8 @@
 //! `pilaster bench micro --suite parquet`, which has them all. The file lies in memory; throughput is bytes of Arrow arrays
 //! of the file's own type. Both readers' arrays are compared before they are timed.
 
+#![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 

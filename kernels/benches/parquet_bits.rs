@@ -3,6 +3,8 @@
 //! Throughput is bytes of output (a level's or index's word, a slot, a bit of a bitmap); every result is checked before it
 //! is timed. Data is random, from seeds.
 
+#![expect(clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
+
 use std::hint::black_box;
 
 use arrow::array::BooleanBufferBuilder;

@@ -3,6 +3,8 @@
 //! Pages hold 20,000 values, as the usual writers cut them; no codec is in the way. Throughput is bytes of Arrow output
 //! (values and validity). Each column is compared with what was written before it is timed.
 
+#![expect(clippy::panic, clippy::unwrap_used, reason = "a benchmark stops at the first surprise")]
+
 use std::hint::black_box;
 use std::sync::Arc;
 
@@ -119,6 +121,8 @@ fn split<const N: usize>(values: &[[u8; N]]) -> Vec<u8> {
     (0..N).flat_map(|k| values.iter().map(move |value| value[k])).collect()
 }
 
+type Encode = Box<dyn Fn(&[u64]) -> Vec<u8>>;
+
 /// One column: how its values are encoded, and how one is compared.
 struct Column {
     name: &'static str,
@@ -127,7 +131,7 @@ struct Column {
     encoding: Encoding,
     dictionary: Option<DictionaryPage>,
     /// The bytes of the values of these rows.
-    encode: Box<dyn Fn(&[u64]) -> Vec<u8>>,
+    encode: Encode,
     /// Whether the array has at that place what the number stands for.
     is: fn(&ArrayRef, usize, u64) -> bool,
 }

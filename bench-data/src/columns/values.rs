@@ -32,7 +32,7 @@ impl Random {
 
     /// Uniform in `0..limit`.
     fn below(&mut self, limit: u32) -> u32 {
-        ((self.next() >> 32) * u64::from(limit) >> 32) as u32
+        (((self.next() >> 32) * u64::from(limit)) >> 32) as u32
     }
 
     /// About normal around 0 with deviation 1: the sum of twelve uniform numbers.

@@ -149,7 +149,8 @@ fn is_float(data_type: &DataType) -> bool {
 
 fn bounds(stored: Stored<'_>, stated: Stated<'_>) -> (Option<Value>, Option<Value>) {
     let defined = !stated.deprecated && matches!(stored.order, ColumnOrder::TYPE_DEFINED_ORDER(_));
-    if !defined && !(stated.deprecated && is_signed(stored)) {
+    let trusted = defined || (stated.deprecated && is_signed(stored));
+    if !trusted {
         return (None, None);
     }
     let min = stated.min.and_then(|bytes| decode(stored, bytes));

@@ -63,12 +63,15 @@ pub(crate) fn interleave_8(level: Level, streams: [&[u8]; 8], out: &mut [[u8; 8]
     rest(streams, done, out);
 }
 
-/// Kernels do whole vectors and say how many values these were.
+/// Does whole vectors and says how many values these were.
+#[cfg(target_arch = "x86_64")]
+type Kernel<const N: usize> = unsafe fn([&[u8]; N], &mut [[u8; N]]) -> usize;
+
 struct Kernels<const N: usize> {
     #[cfg(target_arch = "x86_64")]
-    avx512: unsafe fn([&[u8]; N], &mut [[u8; N]]) -> usize,
+    avx512: Kernel<N>,
     #[cfg(target_arch = "x86_64")]
-    avx2: unsafe fn([&[u8]; N], &mut [[u8; N]]) -> usize,
+    avx2: Kernel<N>,
 }
 
 #[inline(always)]

@@ -18,12 +18,15 @@ enum Left {
     Nothing,
 }
 
+/// What is left of a row group, once somebody has looked.
+type Found = Arc<OnceLock<Result<Left>>>;
+
 /// The tasks of one query over a scan, narrowed as they are taken. A row group that was cut into several tasks, or that is
 /// read a second time, is looked at once and counts once.
 #[derive(Debug, Default)]
 pub struct Refinement {
     /// By file and row group.
-    groups: Mutex<HashMap<(usize, usize), Arc<OnceLock<Result<Left>>>>>,
+    groups: Mutex<HashMap<(usize, usize), Found>>,
     report: Mutex<PruneReport>,
 }
 

@@ -21,9 +21,9 @@ pub(super) enum Values {
     /// Length and bytes in turn.
     Plain(Plain),
     /// Lengths, then bytes.
-    Lengths(Lengths),
+    Lengths(Box<Lengths>),
     /// Lengths of shared prefixes, then suffixes.
-    Prefixes(Prefixes),
+    Prefixes(Box<Prefixes>),
 }
 
 /// Length and bytes in turn.
@@ -54,8 +54,8 @@ impl Values {
         Ok(Some(match encoding {
             Encoding::Plain => Values::Plain(Plain { bytes: bytes.clone(), at: 0 }),
             _ if bytes.is_empty() => Values::Plain(Plain { bytes: bytes.clone(), at: 0 }),
-            Encoding::DeltaLengthByteArray => Values::Lengths(Lengths::new(bytes.clone(), values)?),
-            Encoding::DeltaByteArray => Values::Prefixes(Prefixes::new(bytes, values)?),
+            Encoding::DeltaLengthByteArray => Values::Lengths(Box::new(Lengths::new(bytes.clone(), values)?)),
+            Encoding::DeltaByteArray => Values::Prefixes(Box::new(Prefixes::new(bytes, values)?)),
             _ => return Ok(None),
         }))
     }

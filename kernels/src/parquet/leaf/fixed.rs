@@ -216,7 +216,7 @@ fn plain<T: Word>(
         (None, _) => {
             let mut rest = page;
             fill(out, stretch, scratch, |block| {
-                let (head, tail) = rest.split_at_checked(block.len() * width).ok_or_else(early)?;
+                let (head, tail) = rest.split_at_checked(size_of_val(block)).ok_or_else(early)?;
                 rest = tail;
                 copy(head, block);
                 Ok(())
