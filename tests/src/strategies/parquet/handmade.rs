@@ -345,7 +345,6 @@ impl Maker<'_> {
             distinct.dedup();
             let values: Vec<&[u8]> = distinct.iter().map(Vec::as_slice).collect();
             let plain = self.oddities.plain_dictionary;
-            #[expect(deprecated, reason = "files have it")]
             let encoding = if plain { Encoding::PLAIN_DICTIONARY } else { Encoding::PLAIN };
             self.pages.push(format!("dictionary of {}", distinct.len()));
             pages.push(Page::Dictionary { encoding, len: distinct.len(), body: self.plain(&values) });
@@ -419,7 +418,6 @@ impl Maker<'_> {
     }
 
     fn levels_v1(&mut self, levels: &[u32], most: u32) -> (Encoding, Vec<u8>) {
-        #[expect(deprecated, reason = "files have it")]
         let bit_packed = Encoding::BIT_PACKED;
         let width = encode::width(most);
         if most == 0 {
@@ -436,7 +434,6 @@ impl Maker<'_> {
         let position = |value: &&[u8]| dictionary.binary_search_by(|known| known.as_slice().cmp(value));
         let indices: Vec<u32> =
             values.iter().map(|value| position(value).expect("all values are in it") as u32).collect();
-        #[expect(deprecated, reason = "files have it")]
         let encoding = match self.oddities.plain_dictionary {
             true => Encoding::PLAIN_DICTIONARY,
             false => Encoding::RLE_DICTIONARY,
