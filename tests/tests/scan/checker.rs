@@ -61,10 +61,7 @@ fn spoiled_value(array: &ArrayRef) -> ArrayRef {
 /// A column whose last value is one that counts.
 fn ends_in_a_value(field: &Field, rows: usize) -> ArrayRef {
     let recipe = ValueRecipe { nulls: Density::None, most_bytes: 9, ..recipe() };
-    (0..)
-        .map(|seed| column(field, &recipe, rows, &mut Random::new(seed)))
-        .find(|array| counts(array))
-        .unwrap()
+    (0..).map(|seed| column(field, &recipe, rows, &mut Random::new(seed))).find(counts).unwrap()
 }
 
 fn counts(array: &ArrayRef) -> bool {

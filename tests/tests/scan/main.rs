@@ -8,6 +8,7 @@
 //! | `hostile` | damaged files: right batches or typed errors, in bounded time and memory (`allocated` measures it) |
 //! | `pyarrow` | files that pyarrow writes, against what it says is in them |
 //! | `corpora` | what fuzzing begins with and what it found |
+//! | `files` | several files on disk, and parts of them |
 //! | `reading` | one way to read a file: what is asked of the scan, and what the oracle says |
 //!
 //! A binary apart from `properties`: nothing here knows a device, so the rounds over device profiles need not repeat it.
@@ -18,6 +19,7 @@ mod agreement;
 mod allocated;
 mod checker;
 mod corpora;
+mod files;
 mod handmade;
 mod hostile;
 mod pyarrow;

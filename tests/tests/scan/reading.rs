@@ -12,7 +12,7 @@ use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use pilaster::memory::Budget;
 use pilaster::scan::{ReadOptions, Scan};
-use pilaster_kernels::expr::{CompareOp, Expr, Scalar};
+use pilaster_kernels::expr::{CompareOp, Expr, Scalar, value_type};
 use pilaster_kernels::{Backend, Error, Result};
 use pilaster_tests::datum::values_of;
 use pilaster_tests::reference::{self, Row, Table};
@@ -73,7 +73,6 @@ impl Reading {
             predicate: self.predicate.clone().map(Arc::new),
             output: self.output.clone(),
             reserve: Arc::clone(budget) as _,
-            ..ReadOptions::default()
         };
         let tasks = scan.tasks(options.predicate.as_deref())?;
         let mut batches = Vec::new();
@@ -230,7 +229,10 @@ fn comparison(data: &RecordBatch, projection: &[usize], choices: &mut Choices) -
         CompareOp::IsNotDistinctFrom,
     ];
     let known = all_types();
-    let comparable = |at: &usize| known.contains(data.column(projection[*at]).data_type());
+    let comparable = |at: &usize| {
+        let data_type = data.column(projection[*at]).data_type();
+        known.contains(value_type(data_type)) || matches!(data_type, DataType::FixedSizeBinary(_))
+    };
     let usable: Vec<usize> = (0..projection.len()).filter(comparable).collect();
     if usable.is_empty() {
         return None;
@@ -241,7 +243,7 @@ fn comparison(data: &RecordBatch, projection: &[usize], choices: &mut Choices) -
     let column = || Expr::column(at, data_type.clone());
     // Mostly a value that is there: the edges of statistics are what can go wrong.
     let constant = |choices: &mut Choices| match choices.pick(4) {
-        3 => literal(&data_type, choices),
+        3 if known.contains(value_type(&data_type)) => literal(value_type(&data_type), choices),
         _ => Scalar::from_array(array, choices.pick(array.len())).unwrap(),
     };
     Some(match choices.pick(8) {
