@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use pilaster_kernels::Error;
-use pilaster_tests::hostile::{BUDGET_BYTES, file};
+use pilaster_tests::hostile::{BUDGET_BYTES, file, pages, seeds};
 use pilaster_tests::runner;
 use pilaster_tests::strategies::parquet::{HandmadeFile, ParquetFile};
 use pilaster_tests::strategies::{Choices, choices};
@@ -161,6 +161,36 @@ fn truncated_files_are_corrupt() {
             match survives(&file.bytes[..at])? {
                 Err(Error::CorruptFile { .. }) => {}
                 other => return Err(format!("cut at {at}: {other:?}")),
+            }
+        }
+        Ok(())
+    });
+}
+
+/// Good pages, damaged, through the leaf reader: an array that keeps Arrow's rules, or a typed error.
+#[test]
+fn damaged_pages() {
+    let seeds = seeds::pages();
+    let cases = choices(60).prop_map(move |mut choices| {
+        let (name, good) = choices.one_of(&seeds).clone();
+        let damage = |choices: &mut Choices| {
+            let count = 1 + choices.pick(3);
+            (0..count).map(|_| Damage::choose(good.len(), good.len() / 2, choices)).collect::<Vec<_>>()
+        };
+        let damages: Vec<Vec<Damage>> = (0..6).map(|_| damage(&mut choices)).collect();
+        (name, good, damages)
+    });
+    runner::check("damaged_pages", 400, &cases, |(_, good, damages)| {
+        for damage in damages {
+            let mut bytes = good.clone();
+            damage.iter().for_each(|damage| damage.apply(&mut bytes));
+            let begun = Instant::now();
+            let (_, peak) = peak(|| pages(&bytes));
+            if begun.elapsed() > TIME_LIMIT {
+                return Err(format!("{damage:?}: it took {:?}", begun.elapsed()));
+            }
+            if peak > BUDGET_BYTES {
+                return Err(format!("{damage:?}: {peak} bytes were held at one time"));
             }
         }
         Ok(())

@@ -158,10 +158,6 @@ impl HandmadeFile {
             overlong_decimals: choices.rarely(3),
         };
         oddities.bit_packed_levels &= !oddities.version_2;
-        // Two values need no dictionary: the format has none of them.
-        if kind.arrow == DataType::Boolean {
-            oddities.dictionaries = 0;
-        }
         allow(&mut oddities);
         Self::of(kind, shape, oddities, choices)
     }
@@ -171,7 +167,11 @@ impl HandmadeFile {
     /// # Panics
     /// Never.
     #[must_use]
-    pub fn of(kind: Kind, shape: Shape, oddities: Oddities, choices: &mut Choices) -> Self {
+    pub fn of(kind: Kind, shape: Shape, mut oddities: Oddities, choices: &mut Choices) -> Self {
+        // Two values need no dictionary: the format has none of them.
+        if kind.arrow == DataType::Boolean {
+            oddities.dictionaries = 0;
+        }
         let codec = *choices.one_of(&[Compression::UNCOMPRESSED, Compression::SNAPPY]);
         let groups = 1 + choices.pick(2);
         let rows = *choices.one_of(&[20, 1, 9, 64, 200, 700]);
