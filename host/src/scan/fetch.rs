@@ -41,10 +41,29 @@ impl Store {
         match self {
             // The end is within a slice in memory.
             Store::Memory(bytes) => Ok(bytes.slice(start as usize..end as usize)),
-            Store::Local { file, .. } => {
+            Store::Local { .. } => {
                 let mut buffer = vec![0; length];
-                read_exact_at(file, &mut buffer, start)?;
+                self.fill(start, &mut buffer)?;
                 Ok(buffer.into())
+            }
+        }
+    }
+
+    /// True where [`Store::fill`] spares a buffer that [`Store::read`] would allocate.
+    pub(super) fn fills(&self) -> bool {
+        matches!(self, Store::Local { .. })
+    }
+
+    /// The bytes from `start` on into all of `buffer`.
+    ///
+    /// # Errors
+    /// As for [`Store::read`].
+    pub(super) fn fill(&self, start: u64, buffer: &mut [u8]) -> Result<()> {
+        match self {
+            Store::Local { file, .. } => read_exact_at(file, buffer, start),
+            other => {
+                buffer.copy_from_slice(&other.read(start, buffer.len())?);
+                Ok(())
             }
         }
     }

@@ -10,11 +10,13 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::{ArrowReaderMetadata, ArrowReaderOptions};
 use parquet::errors::ParquetError;
 use parquet::file::metadata::{ColumnChunkMetaData, ParquetMetaData};
+use pilaster_kernels::memory::{Grant, Reserve};
 use pilaster_kernels::{Error, Result};
 
 use super::FileSlice;
 use super::columns::Column;
 use super::fetch::Store;
+use super::page::{Pool, held};
 
 /// A file with its footer. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -177,18 +179,32 @@ impl ScanFile {
         }
     }
 
-    /// Bytes of a row group; `leaf` is the first whose chunk is among them.
-    pub(super) fn read(&self, row_group: usize, leaf: usize, range: Range<u64>) -> Result<Bytes> {
-        let length = range.end - range.start;
+    /// Bytes of a row group, reserved before they are read; `leaf` is the first whose chunk is among them.
+    pub(super) fn read(
+        &self,
+        row_group: usize,
+        leaf: usize,
+        range: Range<u64>,
+        pool: &Arc<Pool>,
+        reserve: &Arc<dyn Reserve>,
+    ) -> Result<Bytes> {
         // Checked against the file's length when the footer was read; the file may have shrunk since.
-        self.store.read(range.start, length as usize).map_err(|error| match error.kind() {
+        let length = (range.end - range.start) as usize;
+        let failed = |error: std::io::Error| match error.kind() {
             std::io::ErrorKind::UnexpectedEof => {
                 let column = self.metadata.row_group(row_group).column(leaf).column_path().string();
                 let place = Place { column: Some(column), ..self.place(row_group) };
                 place.corrupt_at(range.start, format!("it ends within the {length} bytes from there"))
             }
             _ => io_error(&self.path, &error),
-        })
+        };
+        if self.store.fills() {
+            return pool
+                .buffer(length, reserve, |buffer| self.store.fill(range.start, buffer).map_err(failed));
+        }
+        let mut grant = Grant::new(Arc::clone(reserve));
+        grant.grow(length as u64)?;
+        Ok(held(self.store.read(range.start, length).map_err(failed)?, grant))
     }
 }
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
-use pilaster_kernels::memory::{Grant, Reserve};
+use pilaster_kernels::memory::Reserve;
 use pilaster_kernels::parquet::{LeafReader, Nested, assemble};
 use pilaster_kernels::{Error, Result};
 use rayon::prelude::*;
@@ -14,7 +14,8 @@ use rayon::prelude::*;
 use super::columns::Column;
 use super::file::{Place, ScanFile};
 use super::matching::Origin;
-use super::page::{Chunk, ChunkPages, Pool, held};
+use super::page::{Chunk, ChunkPages, Pool};
+use super::prune::index;
 use super::shared::{Chunks, SharedChunks};
 use super::types::{as_logical, decoded_flat};
 use super::{ReadOptions, Scan, ScanTask};
@@ -37,6 +38,8 @@ pub(super) struct RowGroup {
     reserve: Arc<dyn Reserve>,
     pool: Arc<Pool>,
     in_parallel: bool,
+    /// Whether rows may be passed over, so that it pays to know which page they are in.
+    skips: bool,
     /// Where other tasks read of this row group too, and which of the scan's it is.
     shared: Option<(Arc<SharedChunks>, (usize, usize))>,
 }
@@ -56,6 +59,7 @@ impl RowGroup {
             reserve: Arc::clone(&options.reserve),
             pool: Arc::clone(&scan.pool),
             in_parallel: options.columns_in_parallel,
+            skips: options.predicate.is_some() || task.ranges.is_some(),
             shared: task.ranges.as_ref().map(|_| (Arc::clone(&scan.shared), (task.file, task.row_group))),
         })
     }
@@ -137,15 +141,19 @@ impl RowGroup {
                 joins
             });
             let (now, later) = rest.split_at(together.count());
-            let mut grant = Grant::new(Arc::clone(&self.reserve));
-            grant.grow(span.end - span.start)?;
-            let bytes = held(self.file.read(self.row_group, now[0].1, span.clone())?, grant);
+            let bytes = self.file.read(self.row_group, now[0].1, span.clone(), &self.pool, &self.reserve)?;
             for (range, leaf) in now {
                 let metadata = metadata.column(*leaf);
                 let place = Place { column: Some(metadata.column_path().string()), ..self.place.clone() };
                 let own = bytes.slice((range.start - span.start) as usize..(range.end - span.start) as usize);
-                let chunk = Chunk::new(own, metadata, place, &self.reserve)?;
-                chunks.insert(*leaf, Arc::new(chunk.of_rows(self.file.rows(self.row_group))));
+                let rows = self.file.rows(self.row_group);
+                let mut chunk = Chunk::new(own, metadata, place, &self.reserve)?.of_rows(rows);
+                if self.skips && chunk.lacks_rows() {
+                    let spans = index::pages(&self.file, metadata, rows)?.unwrap_or_default();
+                    let spans: Vec<_> = spans.iter().map(|span| (span.rows.len(), span.bytes)).collect();
+                    chunk = chunk.located(&spans);
+                }
+                chunks.insert(*leaf, Arc::new(chunk));
             }
             rest = later;
         }

@@ -20,7 +20,7 @@ use super::{RowRanges, Scan, ScanTask, ScanTasks, SlicedFile};
 mod bloom;
 mod cast;
 mod dictionary;
-mod index;
+pub(super) mod index;
 mod pages;
 mod refine;
 mod report;

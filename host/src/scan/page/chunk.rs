@@ -206,6 +206,33 @@ impl Chunk {
     }
 }
 
+impl Chunk {
+    /// True where some page of it can only be skipped by decoding its levels.
+    pub(crate) fn lacks_rows(&self) -> bool {
+        self.pages.iter().any(|page| matches!(page.content, Content::Data { rows: None, .. }))
+    }
+
+    /// The chunk with the rows that its offset index says its data pages have, each given with its bytes in the file,
+    /// header included. The format has no row cross a page then. An index of other pages changes nothing.
+    pub(crate) fn located(mut self, index: &[(usize, u64)]) -> Self {
+        let start = self.start;
+        let mut pages: Vec<&mut Page> =
+            self.pages.iter_mut().filter(|page| matches!(page.content, Content::Data { .. })).collect();
+        let size = |page: &Page| start + page.body.end as u64 - page.offset;
+        let same = pages.len() == index.len()
+            && pages.iter().zip(index).all(|(page, (rows, bytes))| match &page.content {
+                Content::Data { levels, .. } => rows <= levels && size(page) == *bytes,
+                Content::Dictionary { .. } => false,
+            });
+        for (page, (counted, _)) in pages.iter_mut().zip(index).filter(|_| same) {
+            if let Content::Data { rows, .. } = &mut page.content {
+                *rows = Some(*counted);
+            }
+        }
+        self
+    }
+}
+
 fn v2(page: &V2, compressed: usize, uncompressed: usize) -> Result<Option<Content>, &'static str> {
     let count = |value: i32| usize::try_from(value).map_err(|_| "a page of negative counts");
     let (levels, nulls, rows) = (count(page.levels)?, count(page.nulls)?, count(page.rows)?);

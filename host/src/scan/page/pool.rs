@@ -1,18 +1,17 @@
-//! Buffers for decompressed pages, used again and again.
+//! Buffers for pages and what is read of a file, used again and again: fresh memory is paid for page fault by page fault.
 //!
-//! A buffer goes out as an Arrow buffer, with the bytes that it holds of the task's budget; when the last array over it is
-//! dropped, the budget gets its bytes back and the pool the buffer. What lies idle is bounded, and goes with the scan.
+//! A buffer goes out with the bytes that it holds of the task's budget; when the last array over it is dropped, the budget
+//! gets its bytes back and the pool the buffer. What lies idle is bounded, and goes with the scan.
 
 use std::sync::{Arc, Weak};
 
-use arrow::buffer::Buffer;
 use bytes::Bytes;
 use parking_lot::Mutex;
 use pilaster_kernels::memory::{Grant, Reserve};
 use pilaster_kernels::{Error, Result};
 
-/// Bytes that may lie idle, in all: pages of a megabyte for some 30 columns.
-const IDLE_BYTES: usize = 32 << 20;
+/// Bytes that may lie idle, in all: a row group of some megabytes and its pages for each of a dozen threads.
+const IDLE_BYTES: usize = 64 << 20;
 /// Buffers are of so many bytes, or multiples of it, so that pages of about one size share them.
 const GRAIN: usize = 16 << 10;
 /// A buffer is not given to a page that would leave more than this share of it unused.
@@ -35,12 +34,12 @@ impl Pool {
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] where the budget refuses, and what `fill` raises.
-    pub(super) fn buffer(
+    pub(crate) fn buffer(
         self: &Arc<Self>,
         len: usize,
         reserve: &Arc<dyn Reserve>,
         fill: impl FnOnce(&mut [u8]) -> Result<(), Error>,
-    ) -> Result<Buffer> {
+    ) -> Result<Bytes> {
         let size = len.next_multiple_of(GRAIN);
         let mut grant = Grant::new(Arc::clone(reserve));
         let idle = self.take(size);
@@ -48,7 +47,7 @@ impl Pool {
         let bytes = idle.unwrap_or_else(|| vec![0; size]);
         let mut page = Pooled { bytes, len, pool: Arc::downgrade(self), _grant: grant };
         fill(&mut page.bytes[..len])?;
-        Ok(Bytes::from_owner(page).into())
+        Ok(Bytes::from_owner(page))
     }
 
     /// The smallest idle buffer that serves.

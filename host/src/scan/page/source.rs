@@ -53,9 +53,9 @@ impl ChunkPages {
             // Some writers leave out the bytes that compress nothing.
             return Ok(Buffer::default());
         }
-        self.pool.buffer(size, &self.reserve, |output| {
-            codec::decompress(self.chunk.codec, &body, output).map_err(corrupt)
-        })
+        let decompress =
+            |output: &mut [u8]| codec::decompress(self.chunk.codec, &body, output).map_err(corrupt);
+        Ok(self.pool.buffer(size, &self.reserve, decompress)?.into())
     }
 
     fn verify(&self, page: &Page) -> Result<()> {

@@ -16,20 +16,20 @@ use crate::scan::statistics::{Facts, Stated, Stored};
 /// Larger indexes are not read.
 const MAX_BYTES: usize = 16 << 20;
 
-/// One data page of a flat column chunk.
+/// One data page of a column chunk.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) struct PageSpan {
+pub(in crate::scan) struct PageSpan {
     /// Its rows in the row group; one after the other, all of them together.
-    pub(super) rows: Range<usize>,
+    pub(in crate::scan) rows: Range<usize>,
     /// Bytes in the file, header included.
-    pub(super) bytes: u64,
+    pub(in crate::scan) bytes: u64,
 }
 
 /// The chunk's pages; none without a usable offset index.
 ///
 /// # Errors
 /// [`pilaster_kernels::Error::Io`].
-pub(super) fn pages(
+pub(in crate::scan) fn pages(
     file: &ScanFile,
     chunk: &ColumnChunkMetaData,
     rows: usize,

@@ -200,3 +200,35 @@ fn read_all(bytes: &Bytes, column: &ColumnChunkMetaData, budget: &Arc<dyn Reserv
     }
     Ok(())
 }
+
+#[test]
+fn an_offset_index_tells_the_rows_of_repeated_pages_of_version_1() {
+    let (bytes, metadata) = file(WriterVersion::PARQUET_1_0, Compression::SNAPPY);
+    let lists = metadata.row_group(0).column(3);
+    let reader = parquet::file::metadata::ParquetMetaDataReader::new()
+        .with_page_index_policy(parquet::file::metadata::PageIndexPolicy::Required);
+    let indexed = reader.parse_and_finish(&bytes).unwrap();
+    let locations = indexed.offset_index().unwrap()[0][3].page_locations().clone();
+    let ends = locations.iter().skip(1).map(|page| page.first_row_index).chain([ROWS]);
+    let index: Vec<(usize, u64)> = (locations.iter().zip(ends))
+        .map(|(page, end)| ((end - page.first_row_index) as usize, page.compressed_page_size as u64))
+        .collect();
+    assert!(index.len() > 1);
+    let rows = |index: &[(usize, u64)]| {
+        let chunk = chunk(&bytes, lists, &unlimited()).unwrap();
+        assert!(chunk.lacks_rows());
+        let mut source = pages(chunk.located(index), &unlimited());
+        let mut rows = Vec::new();
+        while let Some(facts) = source.peek().unwrap() {
+            rows.push(facts.rows);
+            source.skip().unwrap();
+        }
+        rows
+    };
+    assert_eq!(rows(&index), index.iter().map(|(rows, _)| Some(*rows)).collect::<Vec<_>>());
+    // Another chunk's index.
+    for other in [&index[1..], &[], &index.iter().map(|(rows, bytes)| (*rows, bytes + 1)).collect::<Vec<_>>()]
+    {
+        assert_eq!(rows(other), vec![None; index.len()]);
+    }
+}
