@@ -6,35 +6,79 @@ use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
 use arrow::compute::{CastOptions, cast_with_options};
 use arrow::datatypes::{Schema, SchemaRef};
 use arrow::error::ArrowError;
+use pilaster_kernels::gpu::Storage;
+use pilaster_kernels::gpu::column::EncodedColumn;
+use pilaster_kernels::parquet::Physical;
 use pilaster_kernels::{Error, Result, gather};
+
+use crate::scan::EncodedGroup;
 
 /// Columns of one length; the length is kept apart for rows without columns.
 #[derive(Debug, Clone)]
 pub(crate) struct Chunk {
     pub(crate) columns: Vec<ArrayRef>,
     pub(crate) rows: usize,
+    /// Columns that a device decodes, in place of arrays; none but where a sink asked for them. They go with the chunk as
+    /// a whole: [`Chunk::settled`] comes before slicing.
+    pub(crate) encoded: Vec<(usize, EncodedColumn)>,
+}
+
+impl From<EncodedGroup> for Chunk {
+    fn from(group: EncodedGroup) -> Self {
+        Chunk { columns: group.columns, rows: group.rows, encoded: group.encoded }
+    }
 }
 
 impl From<&RecordBatch> for Chunk {
     fn from(batch: &RecordBatch) -> Self {
-        Chunk { columns: batch.columns().to_vec(), rows: batch.num_rows() }
+        Chunk::new(batch.columns().to_vec(), batch.num_rows())
     }
 }
 
 impl Chunk {
+    pub(crate) fn new(columns: Vec<ArrayRef>, rows: usize) -> Self {
+        Chunk { columns, rows, encoded: Vec::new() }
+    }
+
+    /// The chunk with every column decoded but those that are `kept`.
+    ///
+    /// # Errors
+    /// [`Error::CorruptFile`].
+    pub(crate) fn settled(&self, kept: &[usize]) -> Result<Chunk> {
+        let mut chunk = self.clone();
+        let (encoded, decoded) = chunk.encoded.into_iter().partition(|(column, _)| kept.contains(column));
+        chunk.encoded = encoded;
+        let decoded: Vec<(usize, EncodedColumn)> = decoded;
+        for (column, pages) in decoded {
+            chunk.columns[column] = pages.array(self.rows)?;
+        }
+        Ok(chunk)
+    }
     /// Rows `offset..offset + rows`, without copying.
     pub(crate) fn slice(&self, offset: usize, rows: usize) -> Chunk {
-        Chunk { columns: self.columns.iter().map(|column| column.slice(offset, rows)).collect(), rows }
+        debug_assert!(self.encoded.is_empty(), "settled first");
+        Chunk::new(self.columns.iter().map(|column| column.slice(offset, rows)).collect(), rows)
     }
 
     /// Bytes that the rows take, buffers that several slices share counted by their slice.
     pub(crate) fn bytes(&self) -> u64 {
-        self.columns.iter().map(column_bytes).sum()
+        let encoded = self.encoded.iter().map(|(_, column)| column.bytes());
+        self.columns.iter().map(column_bytes).chain(encoded).sum()
     }
 
     /// As [`Chunk::bytes`], of some columns.
     pub(crate) fn bytes_of(&self, columns: &[usize]) -> u64 {
-        columns.iter().filter_map(|&column| self.columns.get(column)).map(column_bytes).sum()
+        let arrays = columns.iter().filter_map(|&column| self.columns.get(column)).map(column_bytes);
+        arrays.sum::<u64>() + self.encoded_bytes()
+    }
+
+    /// Bytes of encoded columns, or of their values where these are more.
+    fn encoded_bytes(&self) -> u64 {
+        let bytes = |column: &EncodedColumn| match column.leaf.physical {
+            Physical::ByteArray => column.bytes().max(4 * self.rows as u64),
+            _ => column.bytes().max(Storage::narrowest(column.range).bytes(self.rows as u64)),
+        };
+        self.encoded.iter().map(|(_, column)| bytes(column)).sum()
     }
 
     /// All rows of `chunks` in one, of logical types `schema`.
@@ -49,10 +93,7 @@ impl Chunk {
             let parts: Vec<ArrayRef> = chunks.iter().map(|chunk| Arc::clone(&chunk.columns[index])).collect();
             gather::concat(&parts, field.data_type())
         });
-        Ok(Chunk {
-            columns: columns.collect::<Result<_>>()?,
-            rows: chunks.iter().map(|chunk| chunk.rows).sum(),
-        })
+        Ok(Chunk::new(columns.collect::<Result<_>>()?, chunks.iter().map(|chunk| chunk.rows).sum()))
     }
 
     /// The chunk in slices of at most `rows` rows.

@@ -84,7 +84,7 @@ pub(crate) fn finish(table: pilaster_kernels::aggregate::cpu::CpuAggregate) -> R
     let columns = table.finish()?;
     // An aggregation has at least one column: keys or aggregates.
     let rows = columns.first().map_or(1, |column| column.len());
-    Ok(Chunk { columns, rows })
+    Ok(Chunk::new(columns, rows))
 }
 
 /// Sorts all rows of a pipeline.

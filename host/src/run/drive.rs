@@ -15,7 +15,7 @@ use super::output::Output;
 use super::pipeline::{Pipeline, Sink};
 use super::query::Query;
 use super::sink::Receiver;
-use super::task::{Materialised, Task, tasks};
+use super::task::{Materialised, Task, split, tasks};
 use super::workers::caught;
 use crate::place::{Outcome, PipelineReport, Placement, Report, Size, Target, decide};
 use crate::plan::Plan;
@@ -90,11 +90,14 @@ impl Drive<'_> {
         let readings = cpu::readings(pipeline)?;
         let sequential = matches!(pipeline.sink, Sink::Collect) && pipeline.is_ordered();
         let rows = query.cpu_batch_rows();
-        let threads = query.threads();
-        let (tasks, held) = tasks(&pipeline.branches, results, sequential, threads, rows, &readings)?;
+        let (tasks, held) = tasks(&pipeline.branches, results, sequential, rows, &readings)?;
         let known = tasks.iter().map(Task::rows).sum::<Option<u64>>();
         let size = Size::of(pipeline, |_| None).with_rows(known);
         let placement = decide(&query.engine, pipeline, size)?;
+        // A device takes row groups whole: their pages are not cut.
+        let encoded = matches!(placement.target, Target::Gpu(_))
+            && matches!(pipeline.sink, Sink::Aggregate { .. } | Sink::Collect);
+        let tasks = if encoded { tasks } else { split(tasks, sequential, query.threads()) };
         let (ran, tally) = match &placement.target {
             Target::Cpu(_) => (cpu::run(query, pipeline, &readings, &tasks, receiver), Tally::default()),
             Target::Gpu(device) => {

@@ -48,7 +48,7 @@ impl FilterProject {
     /// # Errors
     /// Those of the expressions.
     pub(crate) fn apply(&self, chunk: Chunk, filtered: Filtered) -> Result<Chunk> {
-        let Chunk { columns, rows } = chunk;
+        let Chunk { columns, rows, .. } = chunk;
         let selection = match &self.predicate {
             Some(predicate) if filtered == Filtered::No => predicate.select(&columns, rows, None)?,
             _ => Selection::all(rows),
@@ -62,6 +62,6 @@ impl FilterProject {
                 Column::Computed(data_type) => computed.next().ok_or_else(missing)?.into_array(data_type),
             }
         };
-        Ok(Chunk { columns: self.columns.iter().map(column).collect::<Result<_>>()?, rows: kept })
+        Ok(Chunk::new(self.columns.iter().map(column).collect::<Result<_>>()?, kept))
     }
 }

@@ -12,7 +12,7 @@ use super::chunk::Chunk;
 use super::pipeline::{Branch, Source};
 use crate::memory::Reservation;
 use crate::plan::{BatchSource, same_columns};
-use crate::scan::{PruneReport, PruneStep, ReadOptions, Refinement, Scan, ScanTask, StepReport};
+use crate::scan::{PruneReport, PruneStep, ReadOptions, Refinement, Scan, ScanTask, ScanTasks, StepReport};
 
 /// Chunks of one task, in order.
 pub(crate) type Chunks = Box<dyn Iterator<Item = Result<Chunk>> + Send>;
@@ -209,6 +209,21 @@ impl Reading {
         }
     }
 
+    /// Opens a row group as one chunk whose columns are still encoded where a device decodes them; none for other tasks.
+    pub(crate) fn open_encoded(self: &Arc<Self>, task: &Task, reserve: &Arc<dyn Reserve>) -> Option<Chunks> {
+        let Work::RowGroup { scan, task, .. } = &task.work else { return None };
+        let (scan, task, reading, reserve) =
+            (Arc::clone(scan), task.clone(), Arc::clone(self), Arc::clone(reserve));
+        let read = move || match reading.refine(&scan, &task)? {
+            Some(task) => {
+                scan.read_encoded(&task, &reading.all_columns, &reserve).map(|read| Some(read.into()))
+            }
+            None => Ok(None),
+        };
+        let chunks = std::iter::once_with(read).filter_map(Result::transpose);
+        Some(self.counted(Box::new(chunks.filter(|chunk| !matches!(chunk, Ok(Chunk { rows: 0, .. }))))))
+    }
+
     fn counted(self: &Arc<Self>, chunks: Chunks) -> Chunks {
         Box::new(Counted { chunks, reading: Arc::clone(self), filters: None, kept: 0 })
     }
@@ -305,7 +320,6 @@ pub(crate) fn tasks(
     branches: &[Branch],
     results: &mut [Materialised],
     sequential: bool,
-    threads: usize,
     cpu_batch_rows: usize,
     readings: &[Arc<Reading>],
 ) -> Result<(Vec<Task>, Vec<Materialised>)> {
@@ -319,12 +333,9 @@ pub(crate) fn tasks(
                     // Set once: a reading is of one pipeline, whose tasks are made once.
                     reading.pruned.planned.get_or_init(|| found.report.clone());
                 }
-                // One after another, they are read once as they are.
-                let pieces = if sequential || threads < 2 { 1 } else { threads * TASKS_PER_THREAD };
-                let found = found.split(pieces);
-                let columns_in_parallel = threads > 1 && (sequential || found.tasks.len() < threads);
-                let work =
-                    |task| (index, Work::RowGroup { scan: Arc::clone(scan), task, columns_in_parallel });
+                let work = |task| {
+                    (index, Work::RowGroup { scan: Arc::clone(scan), task, columns_in_parallel: false })
+                };
                 works.extend(found.tasks.into_iter().map(work));
             }
             Source::Input(source) => {
@@ -342,6 +353,32 @@ pub(crate) fn tasks(
     }
     let number = |(order, (branch, work))| Task { branch, order, work };
     Ok((works.into_iter().enumerate().map(number).collect(), held))
+}
+
+/// Row groups cut where there are more threads than row groups, their columns in parallel where that is not enough.
+pub(crate) fn split(tasks: Vec<Task>, sequential: bool, threads: usize) -> Vec<Task> {
+    // One after another, they are read once as they are.
+    let pieces = if sequential || threads < 2 { 1 } else { threads * TASKS_PER_THREAD };
+    let mut works: Vec<(usize, Work)> = Vec::new();
+    let mut tasks = tasks.into_iter().peekable();
+    while let Some(Task { branch, work, .. }) = tasks.next() {
+        let Work::RowGroup { scan, task, .. } = work else {
+            works.push((branch, work));
+            continue;
+        };
+        let mut found = ScanTasks { tasks: vec![task], ..ScanTasks::default() };
+        while let Some(next) = tasks.next_if(|next| next.branch == branch) {
+            if let Work::RowGroup { task, .. } = next.work {
+                found.tasks.push(task);
+            }
+        }
+        let found = found.split(pieces);
+        let columns_in_parallel = threads > 1 && (sequential || found.tasks.len() < threads);
+        let work = |task| (branch, Work::RowGroup { scan: Arc::clone(&scan), task, columns_in_parallel });
+        works.extend(found.tasks.into_iter().map(work));
+    }
+    let number = |(order, (branch, work))| Task { branch, order, work };
+    works.into_iter().enumerate().map(number).collect()
 }
 
 /// `chunks` in runs of about `rows` rows.

@@ -36,6 +36,8 @@ pub(crate) trait Sinking: Sync {
     const DRAINS: bool = false;
     /// True where the sink takes chunks that the scan has filtered already.
     const FILTERED: bool = true;
+    /// True where the sink takes chunks with columns that are still encoded.
+    const ENCODED: bool = false;
 
     /// Rows of a chunk, at most.
     fn batch_rows(&self, query: &Query) -> usize {
@@ -142,7 +144,13 @@ impl<S: Sinking> Shared<'_, S> {
 
     fn open(&self, task: &Task) -> Result<(Chunks, Filtered)> {
         let reading = &self.readings[task.branch];
-        reading.open(task, self.sink.batch_rows(self.query), S::FILTERED, self.query.host_reserve())
+        let reserve = self.query.host_reserve();
+        if S::ENCODED
+            && let Some(chunks) = reading.open_encoded(task, &reserve)
+        {
+            return Ok((chunks, Filtered::No));
+        }
+        reading.open(task, self.sink.batch_rows(self.query), S::FILTERED, reserve)
     }
 
     fn task_in_one_job(&self, task: &Task, local: &mut S::Local) -> Result<Flow> {

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use pilaster_kernels::memory::Reserve;
-use pilaster_kernels::parquet::{LeafReader, Nested, assemble};
+use pilaster_kernels::parquet::{Leaf, LeafReader, Nested, assemble};
 use pilaster_kernels::{Error, Result};
 use rayon::prelude::*;
 
@@ -17,7 +17,7 @@ use super::matching::Origin;
 use super::page::{Chunk, ChunkPages, Pool};
 use super::prune::index;
 use super::shared::{Chunks, SharedChunks};
-use super::types::{as_logical, decoded_flat};
+use super::types::{as_logical, decoded_flat, reads_as, stored_as_is};
 use super::{ReadOptions, Scan, ScanTask};
 
 /// Chunks that lie no farther apart are read together.
@@ -92,6 +92,33 @@ impl RowGroup {
         };
         let columns = columns.iter().map(open).collect::<Result<_>>()?;
         Ok(Readers { columns, in_parallel: self.in_parallel })
+    }
+
+    /// Those of some columns that are not nested and need no cast, their chunks fetched. A row group that tasks share has
+    /// none.
+    pub(super) fn flat(&self, columns: &[usize]) -> Result<Vec<Flat>> {
+        let found = |&index: &usize| {
+            let (field, origin) = &self.fields[index];
+            let root = origin.root()?;
+            let arrow = self.file.schema.field(root).data_type();
+            let mut column = self.file.decoding(root).filter(|_| reads_as(arrow, field.data_type()))?;
+            let (position, leaf) = column.flat()?;
+            (leaf.max_repetition == 0).then(|| (index, arrow, *position, leaf.clone()))
+        };
+        let found: Vec<_> = columns.iter().filter_map(found).collect();
+        let chunks = self.fetch(
+            found.iter().map(|(_, _, position, _)| *position).collect::<BTreeSet<_>>().into_iter().collect(),
+        )?;
+        let flat = |(column, arrow, position, mut leaf): (usize, &DataType, usize, Leaf)| {
+            let field = &self.fields[column].0;
+            let chunk = Arc::clone(chunks.get(&position)?);
+            leaf.data_type = decoded_flat(leaf.physical, arrow, field.data_type(), chunk.is_all_dictionary());
+            let descriptor = self.file.metadata.file_metadata().schema_descr().column(position);
+            let as_is = stored_as_is(&leaf.data_type, &descriptor);
+            let (pool, reserve) = (Arc::clone(&self.pool), Arc::clone(&self.reserve));
+            Some(Flat { column, field: Arc::clone(field), leaf, as_is, chunk, pool, reserve })
+        };
+        Ok(found.into_iter().filter_map(flat).collect())
     }
 
     fn column(&self, root: usize, field: &FieldRef, chunks: &Chunks) -> Result<ColumnReader> {
@@ -187,6 +214,26 @@ impl RowGroup {
 
     pub(super) fn width(&self) -> usize {
         self.fields.len()
+    }
+}
+
+/// A column that is not nested, its pages not yet read.
+pub(super) struct Flat {
+    /// Position in the scan.
+    pub(super) column: usize,
+    pub(super) field: FieldRef,
+    pub(super) leaf: Leaf,
+    /// The stored numbers are those of the type, in its unit.
+    pub(super) as_is: bool,
+    pub(super) chunk: Arc<Chunk>,
+    pool: Arc<Pool>,
+    reserve: Arc<dyn Reserve>,
+}
+
+impl Flat {
+    /// The pages, from the first one on.
+    pub(super) fn pages(&self) -> ChunkPages {
+        ChunkPages::new(Arc::clone(&self.chunk), Arc::clone(&self.pool), Arc::clone(&self.reserve))
     }
 }
 

@@ -33,6 +33,7 @@ use self::matching::{Origin, origins};
 
 mod codec;
 mod columns;
+mod encoded;
 mod fetch;
 mod file;
 mod footers;
@@ -49,6 +50,7 @@ mod split;
 mod statistics;
 mod types;
 
+pub(crate) use self::encoded::EncodedGroup;
 pub use self::footers::FooterCache;
 pub use self::prune::{PruneReport, PruneStep, Pruning, Refinement, StepReport};
 pub use self::ranges::RowRanges;

@@ -4,7 +4,9 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::CastOptions;
-use arrow::datatypes::{DataType, Field};
+use arrow::datatypes::{DataType, Field, TimeUnit};
+use parquet::basic::{LogicalType, TimeUnit as StoredUnit};
+use parquet::schema::types::ColumnDescriptor;
 use pilaster_kernels::parquet::Physical;
 use pilaster_kernels::{Error, Result};
 
@@ -86,5 +88,22 @@ fn widens(found: &DataType, wanted: &DataType) -> bool {
         DataType::Int64 => found.is_signed_integer(),
         DataType::Float64 => *found == DataType::Float32,
         _ => false,
+    }
+}
+
+/// True where the numbers that the file stores are those of the type, in its unit.
+pub(super) fn stored_as_is(data_type: &DataType, descriptor: &ColumnDescriptor) -> bool {
+    match data_type {
+        DataType::Timestamp(unit, _) => match descriptor.logical_type_ref() {
+            Some(LogicalType::Timestamp(stored)) => matches!(
+                (unit, stored.unit),
+                (TimeUnit::Millisecond, StoredUnit::MILLIS)
+                    | (TimeUnit::Microsecond, StoredUnit::MICROS)
+                    | (TimeUnit::Nanosecond, StoredUnit::NANOS)
+            ),
+            _ => false,
+        },
+        DataType::Time32(_) | DataType::Time64(_) | DataType::Date64 | DataType::Duration(_) => false,
+        _ => true,
     }
 }

@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! for each batch (arena):
+//!   decode    columns that came encoded, into the arena                 parquet/*
 //!   mask      row -> predicate -> bit; kept rows per tile of 256        filter/mask + generated predicate
 //!   scan      tile counts -> tile offsets, and the total                scan/reduce, scan/spine, scan/apply
 //!   project   kept row -> values -> offset of batch + tile + rank       filter/project + generated values
@@ -29,7 +30,7 @@ use crate::expr::wgsl::{
     self, Class, ColumnWords, ExprRequest, GeneratedExprs, STAGE_PARAMETERS, STATUS_WORDS, ValueInfo,
     ValueRequest,
 };
-use crate::gpu::column::{DeviceBatch, DeviceColumns};
+use crate::gpu::column::{DeviceBatch, DeviceColumns, check_decodes, read_decodes};
 use crate::gpu::program::{BufferId, BufferInit, Program, ProgramOutput, Workgroups};
 
 /// Rows of a tile: invocations of a workgroup, `WG` of `shared/grid`.
@@ -188,8 +189,10 @@ impl GpuFilter {
             totals: zeroed("filter/totals", total_bytes),
         };
         let mut first_row = 0;
+        let mut decodes = Vec::new();
         for (index, batch) in self.batches.iter().enumerate() {
-            self.batch(&mut program, &shared, &layout, index, first_row)?;
+            let columns = batch.add_to(&mut program, "filter/columns", &mut decodes)?;
+            self.batch(&mut program, &shared, &layout, (index, first_row), columns)?;
             first_row += u64::from(batch.rows);
         }
         program.read_back(shared.totals, 0, total_bytes);
@@ -197,6 +200,7 @@ impl GpuFilter {
         program.read_back(shared.project_status, 0, status);
         program.read_back(shared.values, 0, layout.value_words * 4);
         program.read_back(shared.bits, 0, layout.bit_words * 4);
+        read_decodes(&mut program, &decodes);
         Ok(program)
     }
 
@@ -205,8 +209,8 @@ impl GpuFilter {
         program: &mut Program,
         shared: &Shared,
         layout: &Layout,
-        index: usize,
-        first_row: u64,
+        (index, first_row): (usize, u64),
+        columns: BufferId,
     ) -> Result<()> {
         let batch = &self.batches[index];
         let tiles = batch.rows.div_ceil(TILE);
@@ -219,7 +223,6 @@ impl GpuFilter {
         let mask_parameters = program.upload_words("filter/mask parameters", &mask_parameters);
         let project_parameters = program.upload_words("filter/project parameters", &project_parameters);
         let scan_parameters = program.upload_words("filter/scan parameters", &[counts]);
-        let columns = program.buffer("filter/columns", batch.bytes, BufferInit::Upload(batch.pieces.clone()));
         let mut zeroed =
             |label: &str, words: u32| program.buffer(label, u64::from(words) * 4, BufferInit::Zero);
         let mask = zeroed("filter/mask", tiles * (TILE / 32));
@@ -275,11 +278,13 @@ impl GpuFilter {
     /// What a run of [`GpuFilter::program`] gave.
     ///
     /// # Errors
-    /// The errors that evaluation raises on active rows; [`Error::InvalidInput`] where the output is not this program's.
+    /// The errors that evaluation raises on active rows; [`Error::CorruptFile`] for pages decoded on the way that contradict
+    /// themselves; [`Error::InvalidInput`] where the output is not this program's.
     pub fn decode(&self, output: &ProgramOutput) -> Result<Outcome> {
-        let [totals, mask_status, project_status, values, bits] = output.words.as_slice() else {
+        let [totals, mask_status, project_status, values, bits, ..] = output.words.as_slice() else {
             return Err(Error::invalid(format!("{} ranges read back, 5 expected", output.words.len())));
         };
+        check_decodes(self.batches.iter(), &output.words)?;
         self.mask.exprs.check_status(mask_status)?;
         let kept = u64::from(totals.iter().copied().max().unwrap_or(0));
         if kept > self.capacity {

@@ -14,13 +14,15 @@ use arrow::array::ArrayRef;
 use arrow::buffer::Buffer;
 use arrow::datatypes::DataType;
 
+mod encoded;
 mod pack;
 mod source;
 mod strings;
 #[cfg(test)]
 mod tests;
 
-pub use pack::{pack, packable};
+pub use encoded::{Corrupt, DeviceDecode, EncodedColumn, check_decodes, read_decodes};
+pub use pack::{Input, pack, pack_encoded, packable};
 pub(crate) use strings::{Interner, is_text};
 
 /// How one value lies in the arena.
@@ -41,6 +43,12 @@ pub enum Storage {
 }
 
 impl Storage {
+    /// The narrowest for integers within a range.
+    #[must_use]
+    pub fn narrowest(range: Option<(i128, i128)>) -> Storage {
+        pack::narrowest(range).0
+    }
+
     /// Bits of one value.
     #[must_use]
     pub fn bits(self) -> u64 {
@@ -92,6 +100,8 @@ pub struct DeviceBatch {
     pub bytes: u64,
     /// Per column: word index of the validity bitmap (0 where there is none), word index of the values.
     pub positions: Vec<[u32; 2]>,
+    /// Columns that travel encoded: the pieces leave their places free.
+    pub decodes: Vec<DeviceDecode>,
 }
 
 /// All batches of a pipeline's input, packed with one layout per column.

@@ -84,6 +84,7 @@ impl Sinking for GpuAggregateSink<'_> {
     type Local = Local;
     const DRAINS: bool = true;
     const FILTERED: bool = false;
+    const ENCODED: bool = true;
 
     fn batch_rows(&self, query: &Query) -> usize {
         query.engine.config.device_batch_rows
@@ -115,7 +116,7 @@ impl GpuAggregateSink<'_> {
         chunk: Chunk,
         filtered: Filtered,
     ) -> Result<Flow> {
-        for slice in chunk.slices(self.lane.query.cpu_batch_rows()) {
+        for slice in chunk.settled(&[])?.slices(self.lane.query.cpu_batch_rows()) {
             self.lane.query.check()?;
             self.on_cpu.consume(&mut local.on_cpu, task, slice, filtered)?;
         }
@@ -142,9 +143,11 @@ impl GpuAggregateSink<'_> {
         let query = self.lane.query;
         let table = query.on_pool(|| {
             let mut table = self.on_cpu.table(branch, Filtered::No)?;
-            for slice in round.chunks.into_iter().flat_map(|chunk| chunk.slices(query.cpu_batch_rows())) {
-                query.check()?;
-                table.consume(&slice.columns, slice.rows)?;
+            for chunk in &round.chunks {
+                for slice in chunk.settled(&[])?.slices(query.cpu_batch_rows()) {
+                    query.check()?;
+                    table.consume(&slice.columns, slice.rows)?;
+                }
             }
             Ok::<_, Error>(table)
         })?;
@@ -166,7 +169,7 @@ impl GpuAggregateSink<'_> {
             let output = self.lane.run(&program)?;
             match query.on_pool(|| aggregate.decode(&output))? {
                 Outcome::Partial(partial) => {
-                    self.lane.tally.lock().details = vec![("mode".into(), aggregate.mode_name().into())];
+                    self.lane.tally.lock().note("mode", aggregate.mode_name());
                     return Ok(partial);
                 }
                 Outcome::Retry(capacity) => aggregate.resize(capacity),

@@ -56,6 +56,7 @@ impl Sinking for GpuFilterSink<'_> {
     type Local = Vec<(usize, Round)>;
     const DRAINS: bool = true;
     const FILTERED: bool = false;
+    const ENCODED: bool = true;
 
     fn batch_rows(&self, query: &Query) -> usize {
         query.engine.config.device_batch_rows
@@ -96,9 +97,12 @@ impl GpuFilterSink<'_> {
                 Err(error) => self.lane.give_up(error)?,
             }
         }
-        for slice in round.chunks.into_iter().flat_map(|chunk| chunk.slices(query.cpu_batch_rows())) {
-            query.check()?;
-            self.receiver.give(query.on_pool(|| self.on_cpu[branch].apply(slice, Filtered::No))?)?;
+        for chunk in &round.chunks {
+            let chunk = query.on_pool(|| chunk.settled(&[]))?;
+            for slice in chunk.slices(query.cpu_batch_rows()) {
+                query.check()?;
+                self.receiver.give(query.on_pool(|| self.on_cpu[branch].apply(slice, Filtered::No))?)?;
+            }
         }
         Ok(())
     }
@@ -114,7 +118,7 @@ impl GpuFilterSink<'_> {
             let program = query.on_pool(|| filter.program())?;
             let output = self.lane.run(&program)?;
             match query.on_pool(|| filter.decode(&output))? {
-                Outcome::Batch { columns, rows } => return Ok(Chunk { columns, rows }),
+                Outcome::Batch { columns, rows } => return Ok(Chunk::new(columns, rows)),
                 Outcome::Retry { capacity } => filter.resize(capacity),
             }
         }

@@ -42,6 +42,12 @@ pub(crate) struct Tally {
 }
 
 impl Tally {
+    /// Adds a detail, or replaces it.
+    fn note(&mut self, name: &str, value: impl Into<String>) {
+        self.details.retain(|(known, _)| known != name);
+        self.details.push((name.into(), value.into()));
+    }
+
     fn add(&mut self, run: &ProgramRun) {
         self.bytes_up += run.bytes_up;
         self.bytes_down += run.bytes_down;

@@ -42,7 +42,7 @@ pub(super) fn run(
         Ok(order) => {
             let end = wanted.unwrap_or(usize::MAX).min(order.len());
             let order = order.get(skip..end).unwrap_or_default();
-            Chunk { columns: gather::take_columns(&rows.columns, order)?, rows: order.len() }
+            Chunk::new(gather::take_columns(&rows.columns, order)?, order.len())
         }
         Err(error) => {
             lane.give_up(error)?;

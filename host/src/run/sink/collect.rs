@@ -49,7 +49,7 @@ impl<'a> Receiver<'a> {
                 let picked = columns.iter().map(|&column| chunk.columns.get(column).cloned());
                 let columns = picked.collect::<Option<Vec<_>>>();
                 let columns = columns.ok_or_else(|| Error::invalid("a result without the plan's columns"))?;
-                let batches = Chunk { columns, rows: chunk.rows }.conform(schema)?;
+                let batches = Chunk::new(columns, chunk.rows).conform(schema)?;
                 batches.into_iter().try_for_each(|batch| output.push(batch))
             }
             Target::Pipeline(result) => {

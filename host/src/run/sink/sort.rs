@@ -83,7 +83,7 @@ pub(crate) fn sorted(chunk: &Chunk, keys: &[SortKey], skip: usize, fetch: Option
     }
     let indices = sort_to_indices(&chunk.columns, keys, wanted)?;
     let indices = indices.get(skip..).unwrap_or_default();
-    Ok(Chunk { columns: gather::take_columns(&chunk.columns, indices)?, rows: indices.len() })
+    Ok(Chunk::new(gather::take_columns(&chunk.columns, indices)?, indices.len()))
 }
 
 /// A worker's chunks of its present task.

@@ -123,8 +123,13 @@ impl Chunk {
     }
 
     /// The error for a part of the file at `offset` that cannot be true.
-    pub(super) fn corrupt(&self, offset: u64, reason: impl std::fmt::Display) -> Error {
+    pub(crate) fn corrupt(&self, offset: u64, reason: impl std::fmt::Display) -> Error {
         self.place.corrupt_at(offset, reason)
+    }
+
+    /// Offset of its first byte in the file.
+    pub(crate) fn start(&self) -> u64 {
+        self.start
     }
 
     /// Bytes of the chunk, without a copy.

@@ -9,12 +9,12 @@ use pilaster::{Error, Report};
 
 use super::*;
 
-fn config() -> SessionConfig {
+pub(super) fn config() -> SessionConfig {
     SessionConfig { backend: BackendChoice::Gpu, threads: 2, cpu_batch_rows: 1_000, ..Default::default() }
 }
 
 /// A session on whatever adapter there is; none, said aloud, where there is none.
-fn session(config: SessionConfig) -> Option<Session> {
+pub(super) fn opened(config: SessionConfig) -> Option<Session> {
     let session = Session::new(config).unwrap();
     match session.device() {
         Ok(_) => Some(session),
@@ -75,7 +75,7 @@ fn rows_are_right(session: &Session, plan: &Plan) -> Report {
 
 #[test]
 fn supported_pipelines_are_taken_in_one_submission_each() {
-    let Some(session) = session(SessionConfig { strict: true, ..config() }) else { return };
+    let Some(session) = opened(SessionConfig { strict: true, ..config() }) else { return };
     let plan = grouped(source(2, 2, 1_000));
     let explained = session.explain(&plan).unwrap();
     assert_eq!((explained.taken(), explained.left(), explained.executed), (4, 0, false));
@@ -91,7 +91,7 @@ fn supported_pipelines_are_taken_in_one_submission_each() {
 #[test]
 fn a_small_device_budget_means_more_programs_and_the_same_rows() {
     let limits = SessionConfig { device_memory_limit_bytes: 1 << 20, device_batch_rows: 500, ..config() };
-    let Some(session) = session(limits) else { return };
+    let Some(session) = opened(limits) else { return };
     let report = rows_are_right(&session, &grouped(source(2, 30, 1_000)));
     assert!(report.pipelines[0].submissions > 1, "{report}");
     assert_eq!(report.fell_back(), 0, "{report}");
@@ -99,7 +99,7 @@ fn a_small_device_budget_means_more_programs_and_the_same_rows() {
 
 #[test]
 fn a_device_lost_half_way_means_the_same_rows_from_the_cpu() {
-    let Some(session) = session(config()) else { return };
+    let Some(session) = opened(config()) else { return };
     let plan = grouped(source(2, 2, 1_000));
     session.device().unwrap().inject(Fault::LoseAfterStages(0));
     let report = rows_are_right(&session, &plan);
@@ -113,7 +113,7 @@ fn a_device_lost_half_way_means_the_same_rows_from_the_cpu() {
 
 #[test]
 fn a_strict_session_fails_instead() {
-    let Some(session) = session(SessionConfig { strict: true, ..config() }) else { return };
+    let Some(session) = opened(SessionConfig { strict: true, ..config() }) else { return };
     let plan = grouped(source(2, 2, 1_000));
     session.device().unwrap().inject(Fault::LoseAfterStages(0));
     let error = session.collect(&plan).unwrap_err();
@@ -127,7 +127,7 @@ fn a_strict_session_fails_instead() {
 
 #[test]
 fn an_error_of_the_data_is_no_reason_to_fall_back() {
-    let Some(session) = session(config()) else { return };
+    let Some(session) = opened(config()) else { return };
     let max = Expr::literal(i64::MAX);
     let (op, rounding) = (pilaster::expr::ArithmeticOp::Add, Rounding::default());
     let huge = Expr::arithmetic(op, value(), max, DataType::Int64, OverflowMode::Checked, rounding).unwrap();
@@ -154,7 +154,7 @@ fn no_adapter_means_the_cpu_or_an_error() {
 
 #[test]
 fn filter_and_project_are_taken_and_keep_the_order_of_a_sort() {
-    let Some(session) = session(SessionConfig { strict: true, ..config() }) else { return };
+    let Some(session) = opened(SessionConfig { strict: true, ..config() }) else { return };
     let (op, rounding) = (pilaster::expr::ArithmeticOp::Add, Rounding::default());
     let sum = Expr::arithmetic(op, id(), value(), DataType::Int64, OverflowMode::Checked, rounding).unwrap();
     let columns = vec![("sum".to_owned(), sum), ("name".to_owned(), Expr::column(2, DataType::Utf8))];

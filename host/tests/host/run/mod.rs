@@ -1,5 +1,6 @@
 //! Queries through a session: rows against hand-computed ones, whatever the threads; errors, budgets, cancellation.
 
+mod encoded;
 mod gpu;
 mod operators;
 mod session;

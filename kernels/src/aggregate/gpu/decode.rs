@@ -48,6 +48,8 @@ impl GpuAggregate {
     /// What a row raised (overflow, division by zero, failed cast); [`Error::Device`] for a read-back that cannot be;
     /// [`Error::OutOfMemory`] where no table would do.
     pub fn decode(&self, output: &ProgramOutput) -> Result<Outcome> {
+        let batches = self.batches.iter().filter(|batch| batch.rows > 0);
+        crate::gpu::column::check_decodes(batches, &output.words)?;
         let state = words(output, ReadBack::STATE, self.groups_limit() as usize * self.layout.stride)?;
         self.passes[0].exprs.check_status(words(output, ReadBack::PASS_STATUS, STATUS_WORDS)?)?;
         let (present, keys) = match &self.mode {

@@ -1,6 +1,7 @@
 //! The dispatches of an aggregation, as data.
 //!
 //! ```text
+//! for each batch:                      decodes of columns that came encoded
 //! for each batch, hash table only:     keys -> insert -> settle
 //! for each batch, then each pass:      accumulate
 //! read back: status of every generated stage, state, and with a table: its head, the keys of the groups
@@ -17,7 +18,7 @@ use super::GpuAggregate;
 use super::stage::{KeyLayout, library};
 use crate::error::{Backend, Error, Result};
 use crate::expr::wgsl::{GeneratedExprs, STATUS_WORDS};
-use crate::gpu::column::DeviceBatch;
+use crate::gpu::column::{DeviceBatch, read_decodes};
 use crate::gpu::program::{BufferId, BufferInit, Program, Workgroups};
 
 /// Invocations of a workgroup in all stages of this folder.
@@ -103,8 +104,9 @@ impl GpuAggregate {
         let shared = self.shared_buffers(&mut program, &batches)?;
         let mut first_row = 0;
         let mut resident = vec![];
+        let mut decodes = vec![];
         for (index, batch) in batches.into_iter().enumerate() {
-            let buffers = self.batch_buffers(&mut program, index, batch, first_row)?;
+            let buffers = self.batch_buffers(&mut program, index, batch, first_row, &mut decodes)?;
             self.find_groups(&mut program, &shared, &buffers, index, batch, first_row)?;
             self.accumulate(&mut program, &shared, &buffers, index, 0);
             first_row += u64::from(batch.rows);
@@ -116,6 +118,7 @@ impl GpuAggregate {
             }
         }
         self.read_backs(&mut program, &shared);
+        read_decodes(&mut program, &decodes);
         self.check_size(&program)?;
         Ok(program)
     }
@@ -170,9 +173,9 @@ impl GpuAggregate {
         index: usize,
         batch: &DeviceBatch,
         first_row: u64,
+        decodes: &mut Vec<BufferId>,
     ) -> Result<Batch> {
-        let pieces = BufferInit::Upload(batch.pieces.clone());
-        let columns = program.buffer(format!("batch {index}"), batch.bytes, pieces);
+        let columns = batch.add_to(program, format!("batch {index}"), decodes)?;
         let parameters = self.passes.iter().map(|pass| {
             let words = pass.exprs.parameters(batch, first_row, &[])?;
             Ok(program.upload_words("aggregate/parameters", &words))

@@ -12,14 +12,19 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, BooleanBufferBuilder};
 use arrow::buffer::Buffer;
 use arrow::datatypes::DataType;
+use pilaster_shaders::Tier;
 use rayon::prelude::*;
 
+use super::encoded::refused;
 use super::source::{
     Source, Values, Word, append_low_bits, integer_bytes, measure, nulls_of, plain_source, with_values,
 };
 use super::strings::{Interner, is_text};
-use super::{ColumnLayout, DeviceBatch, DeviceColumns, Dictionary, Storage};
+use super::{
+    ColumnLayout, Corrupt, DeviceBatch, DeviceColumns, DeviceDecode, Dictionary, EncodedColumn, Storage,
+};
 use crate::error::{Backend, Error, Result};
+use crate::parquet::gpu::Decode;
 
 /// Packs the batches of a pipeline's input for the device: one layout per column over all batches, few large arenas.
 ///
@@ -37,20 +42,63 @@ pub fn pack(
     used: &[usize],
     binding_bytes: u64,
 ) -> Result<DeviceColumns> {
-    check_batches(batches, data_types, used)?;
-    let prepared: Vec<Option<Prepared>> = (0..data_types.len())
-        .into_par_iter()
-        .map(|column| match used.contains(&column) {
-            true => {
-                let arrays: Vec<&ArrayRef> = batches.iter().map(|batch| &batch[column]).collect();
-                prepare(&arrays, &data_types[column]).map(Some)
-            }
-            false => Ok(None),
-        })
-        .collect::<Result<_>>()?;
+    let inputs: Vec<Input<'_>> = batches.iter().map(|columns| Input { columns, encoded: &[] }).collect();
+    // No decode, no shader: the tier does not matter.
+    pack_encoded(&inputs, data_types, used, binding_bytes, &Tier::BASELINE)
+}
+
+/// A batch: its arrays, and columns of it that are still encoded, by position. These stand for arrays of the same
+/// positions, which are only as long as the batch.
+#[derive(Debug, Clone, Copy)]
+pub struct Input<'a> {
+    /// One array per column.
+    pub columns: &'a [ArrayRef],
+    /// Encoded columns; the same ones, of the same leaf, in all batches.
+    pub encoded: &'a [(usize, EncodedColumn)],
+}
+
+/// As [`pack`], of batches with columns that are decoded on the device: [`DeviceBatch::decodes`]. Batches are not cut then.
+///
+/// # Errors
+/// As for [`pack`], and [`Error::OutOfMemory`] for an encoded batch that is larger than a binding, [`Error::CorruptFile`]
+/// for pages whose headers contradict themselves.
+pub fn pack_encoded(
+    inputs: &[Input<'_>],
+    data_types: &[DataType],
+    used: &[usize],
+    binding_bytes: u64,
+    tier: &Tier,
+) -> Result<DeviceColumns> {
+    let encoded = encoded_columns(inputs)?;
+    let host: Vec<usize> = used.iter().copied().filter(|column| !encoded.contains(column)).collect();
+    let batches: Vec<&[ArrayRef]> = inputs.iter().map(|input| input.columns).collect();
+    check_batches(&batches, data_types, &host)?;
+    let prepare_host = |column: usize| -> Result<Option<Prepared>> {
+        if !host.contains(&column) {
+            return Ok(None);
+        }
+        let arrays: Vec<&ArrayRef> = batches.iter().map(|batch| &batch[column]).collect();
+        prepare(&arrays, &data_types[column]).map(Some)
+    };
+    let mut prepared: Vec<Option<Prepared>> =
+        (0..data_types.len()).into_par_iter().map(prepare_host).collect::<Result<_>>()?;
     let rows: Vec<usize> = batches.iter().map(|batch| batch.first().map_or(0, |array| array.len())).collect();
-    let arenas = split(&rows, rows_per_arena(prepared.iter().flatten(), binding_bytes)?);
-    let packed = arenas.par_iter().map(|arena| pack_arena(arena, &prepared)).collect();
+    let arenas = match inputs.first().filter(|_| !encoded.is_empty()) {
+        None => split(&rows, rows_per_arena(prepared.iter().flatten(), binding_bytes)?),
+        Some(first) => {
+            let widest = first.encoded.iter().map(|(column, of)| widest_layout(&data_types[*column], of));
+            let layouts = prepared.iter().flatten().map(|column| column.layout.clone());
+            join(&rows, &layouts.chain(widest).collect::<Vec<_>>(), binding_bytes)?
+        }
+    };
+    let decoded: Vec<(usize, Prepared)> = encoded
+        .into_par_iter()
+        .map(|column| Ok((column, prepare_encoded(inputs, column, &data_types[column], &arenas, tier)?)))
+        .collect::<Result<_>>()?;
+    for (column, decoded) in decoded {
+        prepared[column] = Some(decoded);
+    }
+    let packed = arenas.par_iter().enumerate().map(|(at, arena)| pack_arena(at, arena, &prepared)).collect();
     let unused = |column: usize| ColumnLayout {
         data_type: data_types[column].clone(),
         storage: Storage::Bit,
@@ -73,6 +121,16 @@ pub fn pack(
             .collect(),
         batches: packed,
     })
+}
+
+/// The encoded columns of all inputs.
+fn encoded_columns(inputs: &[Input<'_>]) -> Result<Vec<usize>> {
+    let positions = |input: &Input<'_>| input.encoded.iter().map(|(column, _)| *column).collect::<Vec<_>>();
+    let first = inputs.first().map(positions).unwrap_or_default();
+    if inputs.iter().any(|input| positions(input) != first) {
+        return Err(Error::invalid("columns that are encoded in some batches only"));
+    }
+    Ok(first)
 }
 
 /// Whether columns of `data_type` can be packed.
@@ -142,6 +200,8 @@ struct Prepared {
     range: Option<(i128, i128)>,
     dictionary: Option<Arc<Dictionary>>,
     sources: Vec<Source>,
+    /// By arena, in place of sources.
+    decodes: Vec<(Arc<Decode>, Vec<Corrupt>)>,
 }
 
 fn prepare(arrays: &[&ArrayRef], data_type: &DataType) -> Result<Prepared> {
@@ -150,16 +210,98 @@ fn prepare(arrays: &[&ArrayRef], data_type: &DataType) -> Result<Prepared> {
         None => (arrays.iter().map(|array| plain_source(array)).collect::<Result<_>>()?, None),
     };
     let nullable = sources.iter().any(|source| source.nulls.is_some());
-    let fixed = match data_type {
+    let fixed = fixed_storage(data_type);
+    let range = if fixed.is_some() { None } else { hull(sources.par_iter().filter_map(measure).collect()) };
+    let (storage, signed) = fixed.map_or_else(|| narrowest(range), |storage| (storage, false));
+    let layout = ColumnLayout { data_type: data_type.clone(), storage, signed, nullable };
+    Ok(Prepared { layout, range, dictionary, sources, decodes: Vec::new() })
+}
+
+/// The storage of types that are not narrowed.
+fn fixed_storage(data_type: &DataType) -> Option<Storage> {
+    match data_type {
         DataType::Boolean => Some(Storage::Bit),
         DataType::Float32 => Some(Storage::Word),
         DataType::Float64 => Some(Storage::Double),
         _ => None,
+    }
+}
+
+/// The widest layout that an encoded column may turn out to have.
+fn widest_layout(data_type: &DataType, column: &EncodedColumn) -> ColumnLayout {
+    let storage = match (fixed_storage(data_type), is_text(data_type)) {
+        (Some(fixed), _) => fixed,
+        (None, Some(_)) => Storage::Word,
+        (None, None) => narrowest(column.range).0.max(Storage::Double),
     };
-    let range = if fixed.is_some() { None } else { hull(sources.par_iter().filter_map(measure).collect()) };
+    ColumnLayout { data_type: data_type.clone(), storage, signed: false, nullable: true }
+}
+
+fn prepare_encoded(
+    inputs: &[Input<'_>],
+    column: usize,
+    data_type: &DataType,
+    arenas: &[Vec<Slice>],
+    tier: &Tier,
+) -> Result<Prepared> {
+    packable(data_type)?;
+    let of =
+        |slice: &Slice| inputs[slice.batch].encoded.iter().find(|(at, _)| *at == column).map(|(_, of)| of);
+    let mut decodes = Vec::with_capacity(arenas.len());
+    for arena in arenas {
+        let parts: Vec<&EncodedColumn> = arena.iter().filter_map(of).collect();
+        let Some(first) = parts.first() else { continue };
+        if parts.iter().any(|part| part.leaf != first.leaf) {
+            return Err(Error::invalid("batches whose encoded columns differ"));
+        }
+        let segments: Vec<_> = parts.iter().flat_map(|part| part.segments.iter().cloned()).collect();
+        let corrupt: Vec<Corrupt> =
+            parts.iter().flat_map(|part| part.segments.iter().map(|_| part.corrupt.clone())).collect();
+        let decode = Decode::new(&first.leaf, &segments, tier).map_err(|error| refused(error, &corrupt))?;
+        let rows: usize = arena.iter().map(|slice| slice.rows).sum();
+        if decode.levels() != rows {
+            return Err(Error::invalid(format!("{} levels for {rows} rows", decode.levels())));
+        }
+        decodes.push((decode, corrupt));
+    }
+    let dictionary = match is_text(data_type) {
+        Some(text) => Some(Arc::new(recode(&mut decodes, text)?)),
+        None => None,
+    };
+    let nullable = decodes.iter().any(|(decode, _)| decode.nullable());
+    if nullable && !decodes.iter_mut().all(|(decode, _)| decode.set_nullable()) {
+        return Err(Error::invalid("batches whose encoded columns differ"));
+    }
+    let fixed = fixed_storage(data_type);
+    let range = match &dictionary {
+        _ if fixed.is_some() => None,
+        Some(dictionary) => dictionary.values.len().checked_sub(1).map(|last| (0, last as i128)),
+        None => hull(
+            inputs
+                .iter()
+                .flat_map(|input| input.encoded)
+                .filter(|(at, _)| *at == column)
+                .filter_map(|(_, of)| of.range)
+                .collect(),
+        ),
+    };
     let (storage, signed) = fixed.map_or_else(|| narrowest(range), |storage| (storage, false));
     let layout = ColumnLayout { data_type: data_type.clone(), storage, signed, nullable };
-    Ok(Prepared { layout, range, dictionary, sources })
+    let decodes = decodes.into_iter().map(|(decode, corrupt)| (Arc::new(decode), corrupt)).collect();
+    Ok(Prepared { layout, range, dictionary, sources: Vec::new(), decodes })
+}
+
+/// One dictionary for the codes of all arenas.
+fn recode(decodes: &mut [(Decode, Vec<Corrupt>)], text: bool) -> Result<Dictionary> {
+    let strings: Vec<Option<ArrayRef>> =
+        decodes.iter().map(|(decode, _)| decode.strings().cloned()).collect();
+    let mut interner = Interner::new();
+    for ((decode, _), strings) in decodes.iter_mut().zip(&strings) {
+        if let Some(strings) = strings {
+            decode.recode(&interner.codes(strings)?)?;
+        }
+    }
+    Ok(Dictionary { values: interner.finish(text)? })
 }
 
 fn string_sources(arrays: &[&ArrayRef], text: bool) -> Result<(Vec<Source>, Option<Arc<Dictionary>>)> {
@@ -179,7 +321,7 @@ fn hull(ranges: Vec<(i128, i128)>) -> Option<(i128, i128)> {
 }
 
 /// The narrowest storage for a range, and whether it is signed.
-fn narrowest(range: Option<(i128, i128)>) -> (Storage, bool) {
+pub(super) fn narrowest(range: Option<(i128, i128)>) -> (Storage, bool) {
     let (low, high) = range.unwrap_or((0, 0));
     let signed = low < 0;
     let fits = |storage: Storage| {
@@ -252,27 +394,62 @@ fn split(batch_rows: &[usize], most: usize) -> Vec<Vec<Slice>> {
     arenas
 }
 
-fn pack_arena(arena: &[Slice], columns: &[Option<Prepared>]) -> DeviceBatch {
+/// Joins whole batches into arenas.
+fn join(batch_rows: &[usize], layouts: &[ColumnLayout], binding_bytes: u64) -> Result<Vec<Vec<Slice>>> {
+    let bytes = |rows: usize| arena_bytes(layouts.iter(), rows as u64);
+    let mut arenas: Vec<Vec<Slice>> = Vec::new();
+    let mut filled = 0;
+    for (batch, &rows) in batch_rows.iter().enumerate().filter(|(_, rows)| **rows > 0) {
+        if bytes(rows) > binding_bytes {
+            let (asked_bytes, limit_bytes) = (bytes(rows), binding_bytes);
+            return Err(Error::OutOfMemory { backend: Backend::Gpu, asked_bytes, limit_bytes });
+        }
+        match arenas.last_mut() {
+            Some(arena) if bytes(filled + rows) <= binding_bytes => {
+                arena.push(Slice { batch, start: 0, rows });
+                filled += rows;
+            }
+            _ => {
+                arenas.push(vec![Slice { batch, start: 0, rows }]);
+                filled = rows;
+            }
+        }
+    }
+    Ok(arenas)
+}
+
+fn pack_arena(number: usize, arena: &[Slice], columns: &[Option<Prepared>]) -> DeviceBatch {
     let rows: usize = arena.iter().map(|slice| slice.rows).sum();
     let mut bytes = 0;
     let mut parts: Vec<(u64, Part<'_>)> = Vec::new();
     let mut positions = Vec::with_capacity(columns.len());
+    let mut decodes = Vec::new();
     for column in columns {
         let mut position = [0; 2];
         if let Some(column) = column {
+            let decode = column.decodes.get(number);
             if column.layout.nullable {
                 position[0] = (bytes / 4) as u32;
-                parts.push((bytes, Part::Validity(column)));
+                parts.extend(decode.is_none().then_some((bytes, Part::Validity(column))));
                 bytes += Storage::Bit.bytes(rows as u64);
             }
             position[1] = (bytes / 4) as u32;
-            parts.push((bytes, Part::Values(column)));
+            match decode {
+                None => parts.push((bytes, Part::Values(column))),
+                Some((decode, corrupt)) => decodes.push(DeviceDecode {
+                    decode: Arc::clone(decode),
+                    values: position[1],
+                    validity: position[0],
+                    storage: column.layout.storage,
+                    corrupt: corrupt.clone(),
+                }),
+            }
             bytes += column.layout.storage.bytes(rows as u64);
         }
         positions.push(position);
     }
     let pieces = parts.par_iter().flat_map_iter(|(offset, part)| part.pieces(arena, *offset)).collect();
-    DeviceBatch { rows: rows as u32, pieces, bytes, positions }
+    DeviceBatch { rows: rows as u32, pieces, bytes, positions, decodes }
 }
 
 enum Part<'a> {

@@ -58,7 +58,7 @@ impl Decode {
             return Ok(());
         }
         let page = self.places.len().saturating_sub(page as usize);
-        let place = self.places.get(page).or(self.places.first()).copied().unwrap_or(0);
+        let (segment, place) = self.places.get(page).or(self.places.first()).copied().unwrap_or((0, 0));
         let reason = if what & NO_SUCH_LEVEL != 0 {
             "a level above the largest"
         } else if what & NO_SUCH_INDEX != 0 {
@@ -67,7 +67,7 @@ impl Decode {
             debug_assert_eq!(what, TOO_FEW);
             "fewer values than levels say"
         };
-        Err(DecodeError::Malformed { place, malformed: Malformed::new(reason) })
+        Err(DecodeError::Malformed { segment, place, malformed: Malformed::new(reason) })
     }
 
     /// The column, from what [`Decode::program`] read back.

@@ -1,6 +1,5 @@
 //! From pages to tables and pieces of the upload.
 
-use arrow::array::Array;
 use arrow::buffer::Buffer;
 use pilaster_shaders::Tier;
 
@@ -11,7 +10,7 @@ use super::walk::{self, Expected};
 use super::{Decode, DecodeError, Segment};
 use crate::error::{Backend, Error};
 use crate::gpu::column::{Storage, is_text};
-use crate::parquet::{DataPage, Encoding, Leaf, Levels, Malformed, Physical};
+use crate::parquet::{DataPage, DictionaryPage, Encoding, Leaf, Levels, Malformed, Physical};
 
 /// Words of the head, as `parquet/source` has them.
 pub(super) mod head {
@@ -83,7 +82,9 @@ struct Layer<'a> {
     miniblocks: Vec<u32>,
     delta_blocks: usize,
     first_levels: Vec<u32>,
-    places: Vec<u64>,
+    places: Vec<(usize, u64)>,
+    segment: usize,
+    code_tables: Vec<(usize, usize)>,
     strings: Option<Strings>,
     codes: usize,
 }
@@ -111,10 +112,13 @@ pub(super) fn decode(leaf: &Leaf, segments: &[Segment], tier: &Tier) -> Result<D
         delta_blocks: 0,
         first_levels: Vec::new(),
         places: Vec::new(),
+        segment: 0,
+        code_tables: Vec::new(),
         strings: text.map(Strings::new),
         codes: 0,
     };
-    for segment in segments {
+    for (index, segment) in segments.iter().enumerate() {
+        layer.segment = index;
         layer.segment(segment)?;
     }
     layer.finish(tier)
@@ -126,30 +130,30 @@ impl Layer<'_> {
             segment.pages.iter().any(|page| page.encoding == Encoding::Dictionary && page.levels > 0);
         let dictionary = match &segment.dictionary {
             Some(page) if wanted => {
-                let placed = self.dictionary(page.len, &page.values, |strings| strings.push(page));
-                Some(placed.map_err(|error| at(page.offset, error))?)
+                let placed = self.dictionary(page);
+                Some(placed.map_err(|error| at(self.segment, page.offset, error))?)
             }
             _ => None,
         };
         for page in segment.pages.iter().filter(|page| page.levels > 0) {
-            self.page(page, dictionary).map_err(|error| at(page.offset, error))?;
+            let index = self.segment;
+            self.page(page, dictionary).map_err(|error| at(index, page.offset, error))?;
         }
         Ok(())
     }
 
-    fn dictionary(
-        &mut self,
-        len: usize,
-        values: &Buffer,
-        push: impl FnOnce(&mut Strings) -> Result<(), DecodeError>,
-    ) -> Result<Placed, PageError> {
+    fn dictionary(&mut self, page: &DictionaryPage) -> Result<Placed, PageError> {
+        let (len, values) = (page.len, &page.values);
         let count = u32::try_from(len).map_err(|_| PageError::malformed("a dictionary of 2^32 values"))?;
         if let Some(strings) = &mut self.strings {
-            push(strings).map_err(PageError::Done)?;
+            strings.push(page)?;
             let codes = self.codes as u64..self.codes as u64 + len as u64;
             if codes.end > i32::MAX as u64 {
                 let what = "dictionaries of 2^31 strings";
                 return Err(PageError::Other(Error::unsupported(what, Backend::Gpu)));
+            }
+            if len > 0 {
+                self.code_tables.push((self.bytes.len(), self.codes));
             }
             self.codes += len;
             let table: Vec<u32> = codes.map(|code| code as u32).collect();
@@ -196,7 +200,7 @@ impl Layer<'_> {
         let record = self.values(page, dictionary)?;
         self.records.push(record);
         self.first_levels.push(first as u32);
-        self.places.push(page.offset);
+        self.places.push((self.segment, page.offset));
         Ok(())
     }
 
@@ -375,7 +379,8 @@ impl Layer<'_> {
             first_levels: self.first_levels,
             places: self.places,
             delta_blocks: self.delta_blocks as u32,
-            strings: strings.filter(|strings| !strings.is_empty() || self.form.codes),
+            strings,
+            codes: self.code_tables,
             shaders: shaders(tier)?,
         })
     }
@@ -421,7 +426,6 @@ impl Layer<'_> {
 enum PageError {
     Malformed(Malformed),
     Other(Error),
-    Done(DecodeError),
 }
 
 impl PageError {
@@ -436,11 +440,10 @@ impl From<Malformed> for PageError {
     }
 }
 
-fn at(place: u64, error: PageError) -> DecodeError {
+fn at(segment: usize, place: u64, error: PageError) -> DecodeError {
     match error {
-        PageError::Malformed(malformed) => DecodeError::Malformed { place, malformed },
+        PageError::Malformed(malformed) => DecodeError::Malformed { segment, place, malformed },
         PageError::Other(error) => DecodeError::Other(error),
-        PageError::Done(error) => error,
     }
 }
 

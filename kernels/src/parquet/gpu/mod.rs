@@ -32,12 +32,14 @@
 mod finish;
 mod form;
 mod lay;
+mod measure;
 mod stages;
 mod strings;
 #[cfg(test)]
 mod tests;
 mod walk;
 
+pub use measure::{encoded_bytes, range};
 pub use stages::{Placed, Target};
 
 use std::sync::Arc;
@@ -65,6 +67,8 @@ pub struct Segment {
 pub enum DecodeError {
     /// A page contradicts itself: the reader of the file makes an [`Error::CorruptFile`] of it.
     Malformed {
+        /// Index of the segment that it is in.
+        segment: usize,
         /// Offset of the page, [`DataPage::offset`].
         place: u64,
         /// What is wrong.
@@ -83,7 +87,7 @@ impl From<Error> for DecodeError {
 impl std::fmt::Display for DecodeError {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            DecodeError::Malformed { place, malformed } => write!(f, "page at {place}: {malformed}"),
+            DecodeError::Malformed { place, malformed, .. } => write!(f, "page at {place}: {malformed}"),
             DecodeError::Other(error) => error.fmt(f),
         }
     }
@@ -106,11 +110,13 @@ pub struct Decode {
     bytes_len: u64,
     /// First level of each page.
     first_levels: Vec<u32>,
-    /// Offset of each page in the file.
-    places: Vec<u64>,
+    /// Segment and offset in the file of each page.
+    places: Vec<(usize, u64)>,
     delta_blocks: u32,
     /// The dictionaries' values, one behind the other, where codes are decoded.
     strings: Option<ArrayRef>,
+    /// Tables of codes among `bytes`, and the first string of each.
+    codes: Vec<(usize, usize)>,
     shaders: Shaders,
 }
 
@@ -166,6 +172,26 @@ impl Decode {
     #[must_use]
     pub fn strings(&self) -> Option<&ArrayRef> {
         self.strings.as_ref()
+    }
+
+    /// Gives a column that could be null a validity bitmap, also where it has no nulls. False where it cannot be null.
+    pub fn set_nullable(&mut self) -> bool {
+        self.nullable |= self.leaf.max_definition > 0;
+        self.tables[lay::head::NULLABLE] = self.nullable.into();
+        self.nullable
+    }
+
+    /// Replaces codes: string `i` of [`Decode::strings`] has code `codes[i]` from now on.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the strings are not as many.
+    pub fn recode(&mut self, codes: &[u32]) -> Result<(), Error> {
+        for &(piece, first) in &self.codes {
+            let bytes = &mut self.bytes[piece].1;
+            let codes = codes.get(first..first + bytes.len() / 4);
+            *bytes = Buffer::from_slice_ref(codes.ok_or_else(|| Error::invalid("too few codes"))?);
+        }
+        Ok(())
     }
 
     /// Bytes that go up.

@@ -8,7 +8,6 @@ use arrow::compute::cast;
 use arrow::datatypes::DataType;
 
 use crate::error::Result;
-use crate::parquet::gpu::DecodeError;
 use crate::parquet::{DictionaryPage, Malformed};
 
 /// Values of dictionaries, one behind the other.
@@ -26,11 +25,8 @@ impl Strings {
     }
 
     /// Appends a dictionary's values.
-    pub fn push(&mut self, page: &DictionaryPage) -> Result<(), DecodeError> {
-        let malformed = |reason: &'static str| DecodeError::Malformed {
-            place: page.offset,
-            malformed: Malformed::new(reason),
-        };
+    pub fn push(&mut self, page: &DictionaryPage) -> Result<(), Malformed> {
+        let malformed = |reason: &'static str| Malformed::new(reason);
         let mut rest: &[u8] = &page.values;
         for _ in 0..page.len {
             let (len, after) = rest.split_first_chunk::<4>().ok_or_else(|| malformed("too few values"))?;

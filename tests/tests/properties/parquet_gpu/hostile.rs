@@ -58,7 +58,7 @@ fn with_definition(page: DataPage, levels: Vec<u8>) -> DataPage {
 
 fn refusal(gpu: &Gpu, case: &Case) -> String {
     match decoded(gpu, case) {
-        Err(DecodeError::Malformed { place, malformed }) => {
+        Err(DecodeError::Malformed { place, malformed, .. }) => {
             assert_eq!(place, PLACE, "{malformed}");
             malformed.reason.into_owned()
         }

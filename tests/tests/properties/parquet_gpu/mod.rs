@@ -1,6 +1,7 @@
 //! Parquet pages decoded on the device, against the values that they were made of.
 
 mod encode;
+mod fused;
 mod hostile;
 
 use std::sync::Arc;
