@@ -212,8 +212,9 @@ impl Reading {
     /// Opens a row group as one chunk whose columns are still encoded where a device decodes them; none for other tasks.
     pub(crate) fn open_encoded(self: &Arc<Self>, task: &Task, reserve: &Arc<dyn Reserve>) -> Option<Chunks> {
         let Work::RowGroup { scan, task, .. } = &task.work else { return None };
-        let (scan, task, reading, reserve) =
-            (Arc::clone(scan), task.clone(), Arc::clone(self), Arc::clone(reserve));
+        // Pages are not cut, and a row group without some of them would be decoded by the host.
+        let scan = scan.with_pruning(scan.pruning().with(PruneStep::Pages, false));
+        let (task, reading, reserve) = (task.clone(), Arc::clone(self), Arc::clone(reserve));
         let read = move || match reading.refine(&scan, &task)? {
             Some(task) => {
                 scan.read_encoded(&task, &reading.all_columns, &reserve).map(|read| Some(read.into()))
