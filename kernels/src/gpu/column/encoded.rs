@@ -12,7 +12,10 @@ use crate::parquet::{DataPage, DictionaryPage, Leaf, LeafReader, Malformed, Page
 
 /// Makes the error of a page, by its offset and what is wrong with it.
 #[derive(Clone)]
-pub struct Corrupt(pub Arc<dyn Fn(u64, &Malformed) -> Error + Send + Sync>);
+pub struct Corrupt(pub Arc<Blame>);
+
+/// From the offset of a page and what is wrong with it to the error that names file and column.
+pub type Blame = dyn Fn(u64, &Malformed) -> Error + Send + Sync;
 
 impl std::fmt::Debug for Corrupt {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

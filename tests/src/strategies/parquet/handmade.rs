@@ -418,6 +418,7 @@ impl Maker<'_> {
     }
 
     fn levels_v1(&mut self, levels: &[u32], most: u32) -> (Encoding, Vec<u8>) {
+        #[expect(deprecated, reason = "files have it")]
         let bit_packed = Encoding::BIT_PACKED;
         let width = encode::width(most);
         if most == 0 {
