@@ -6,7 +6,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, SchemaRef};
 use bytes::Bytes;
 use pilaster::memory::Budget;
-use pilaster::scan::{ReadOptions, Scan};
+use pilaster::scan::{ReadOptions, Scan, ScanTasks};
 use pilaster_kernels::expr::{CompareOp, Expr, Scalar};
 use pilaster_kernels::{Backend, Error, Result};
 
@@ -49,11 +49,16 @@ pub fn file(bytes: &[u8]) -> Result<usize> {
 }
 
 fn read(scan: &Scan, options: &ReadOptions) -> Result<usize> {
-    let tasks = scan.tasks(options.predicate.as_deref())?.tasks;
+    let ScanTasks { tasks, mut report } = scan.tasks(options.predicate.as_deref())?;
     let mut rows = 0;
-    for task in &tasks {
+    for task in tasks {
         let mut own = 0;
-        for batch in scan.read(task, options)? {
+        let task = match &options.predicate {
+            Some(predicate) => scan.refine(&task, predicate, &mut report)?,
+            None => Some(task),
+        };
+        let Some(task) = task else { continue };
+        for batch in scan.read(&task, options)? {
             let batch: RecordBatch = batch?;
             compare::valid(&batch).unwrap_or_else(|reason| panic!("{reason}"));
             own += batch.num_rows();

@@ -81,7 +81,8 @@ pub fn pages() -> Vec<Seed> {
             let body = match encoding {
                 Named::RLE => {
                     let bits: Vec<u32> = values.iter().map(|value| value[0].into()).collect();
-                    encode::hybrid(&bits, 1, &mut random)
+                    let hybrid = encode::hybrid(&bits, 1, &mut random);
+                    [&(hybrid.len() as u32).to_le_bytes()[..], &hybrid].concat()
                 }
                 Named::DELTA_BINARY_PACKED => {
                     let number = |bytes: &&[u8]| {

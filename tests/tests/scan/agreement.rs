@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use arrow::array::RecordBatch;
 use arrow::datatypes::{DataType, Field, Schema};
+use pilaster_kernels::expr::{CompareOp, Expr, Scalar};
 use pilaster_tests::runner;
-use pilaster_tests::strategies::parquet::{ParquetFile, codecs, encodings_of, leaf_types};
-use pilaster_tests::strategies::{Choices, choices};
+use pilaster_tests::strategies::parquet::{
+    Density, Lie, ParquetFile, Settings, ValueRecipe, codecs, column, encodings_of, leaf_types, write,
+};
+use pilaster_tests::strategies::{Choices, Random, Spread, choices};
 use proptest::prelude::*;
 
 use super::reading::{Reading, check, oracle};
@@ -75,6 +78,39 @@ fn every_type_in_every_encoding() {
                 let outcome = check(&file.bytes, &all, &Reading::whole(2));
                 assert_eq!(outcome, Ok(()), "{data_type} as {encoding}: {file:?}");
             }
+        }
+    }
+}
+
+/// Row groups long enough to be cut into several tasks, of flat and nested columns, with pages of thousands of rows.
+#[test]
+fn long_row_groups_cut_into_tasks() {
+    let rows = 150_000;
+    let list = DataType::List(Arc::new(Field::new("item", DataType::Int64, true)));
+    let fields = vec![
+        Field::new("number", DataType::Int32, true),
+        Field::new("text", DataType::Utf8, true),
+        Field::new("list", list, true),
+    ];
+    let recipes = [(Density::Few, Lie::Sorted), (Density::Stretches, Lie::Pool), (Density::Few, Lie::Random)];
+    let columns = fields.iter().zip(recipes).map(|(field, (nulls, lie))| {
+        let spread = Spread::Wide;
+        let recipe = ValueRecipe { nulls, lie, spread, most_bytes: 20, most_elements: 2, seed: 3 };
+        column(field, &recipe, rows, &mut Random::new(3))
+    });
+    let columns = columns.collect();
+    let data = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns).unwrap();
+    for version_2 in [false, true] {
+        let mut settings = Settings::choose(&data.schema(), rows, &mut Choices::new(Vec::new()));
+        settings.version_2 = version_2;
+        settings.page_rows = 3000;
+        let bytes = write(&data, &settings);
+        let at_least = Scalar::from_array(data.column(0), rows / 2).unwrap();
+        let number = Expr::column(0, DataType::Int32);
+        let predicate = Expr::compare(CompareOp::GtEq, number, Expr::literal(at_least)).unwrap();
+        for predicate in [None, Some(predicate)] {
+            let reading = Reading { batch_rows: 5000, tasks: 2, predicate, ..Reading::whole(3) };
+            assert_eq!(check(&bytes, &data, &reading), Ok(()), "{reading:?}");
         }
     }
 }

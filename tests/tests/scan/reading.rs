@@ -11,7 +11,7 @@ use bytes::Bytes;
 use parquet::arrow::arrow_reader::ParquetRecordBatchReaderBuilder;
 use parquet::errors::ParquetError;
 use pilaster::memory::Budget;
-use pilaster::scan::{ReadOptions, Scan};
+use pilaster::scan::{PruneStep, Pruning, ReadOptions, Scan, ScanTasks};
 use pilaster_kernels::expr::{CompareOp, Expr, Scalar, value_type};
 use pilaster_kernels::{Backend, Error, Result};
 use pilaster_tests::datum::values_of;
@@ -29,12 +29,21 @@ pub struct Reading {
     pub output: Option<Vec<usize>>,
     /// Over the projection.
     pub predicate: Option<Expr>,
+    /// What may be left unread by it.
+    pub pruning: Pruning,
+    /// Row groups are cut into about so many tasks.
+    pub tasks: usize,
+    pub columns_in_parallel: bool,
 }
 
 impl fmt::Debug for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Reading { batch_rows, projection, output, predicate } = self;
-        write!(f, "batches of {batch_rows} of columns {projection:?}, output {output:?}")?;
+        let Reading { batch_rows, projection, output, predicate, pruning, tasks, columns_in_parallel } = self;
+        write!(
+            f,
+            "batches of {batch_rows} of columns {projection:?}, output {output:?}, pruned by {pruning}"
+        )?;
+        write!(f, ", tasks {tasks}, columns in parallel {columns_in_parallel}")?;
         predicate.iter().try_for_each(|predicate| write!(f, ", where {predicate}"))
     }
 }
@@ -42,7 +51,15 @@ impl fmt::Debug for Reading {
 impl Reading {
     /// All of a file.
     pub fn whole(columns: usize) -> Self {
-        Reading { batch_rows: 1000, projection: (0..columns).collect(), output: None, predicate: None }
+        Reading {
+            batch_rows: 1000,
+            projection: (0..columns).collect(),
+            output: None,
+            predicate: None,
+            pruning: Pruning::default(),
+            tasks: 1,
+            columns_in_parallel: false,
+        }
     }
 
     /// Any reading of a file that holds `data`.
@@ -59,7 +76,17 @@ impl Reading {
         let predicate = (choices.pick(2) == 1).then(|| predicate(data, &projection, 2, choices)).flatten();
         let some = |choices: &mut Choices| (0..projection.len()).filter(|_| choices.pick(2) == 0).collect();
         let output = choices.rarely(4).then(|| some(choices));
-        Reading { batch_rows, projection, output, predicate }
+        let some = |choices: &mut Choices| {
+            let step = |pruning: Pruning, step| pruning.with(step, choices.pick(2) == 0);
+            PruneStep::ALL.into_iter().fold(Pruning::none(), step)
+        };
+        let pruning = match choices.pick(4) {
+            1 => Pruning::none(),
+            2 => some(choices),
+            _ => Pruning::default(),
+        };
+        let columns_in_parallel = choices.rarely(4);
+        Reading { batch_rows, projection, output, predicate, pruning, tasks: 1, columns_in_parallel }
     }
 
     /// Reads the file through the scan.
@@ -67,17 +94,22 @@ impl Reading {
     /// # Errors
     /// What the scan raises.
     pub fn scan(&self, scan: &Scan, budget: &Arc<Budget>) -> Result<Vec<RecordBatch>> {
-        let scan = scan.with_projection(self.projection.clone())?;
+        let scan = scan.with_projection(self.projection.clone())?.with_pruning(self.pruning);
         let options = ReadOptions {
             batch_rows: self.batch_rows,
             predicate: self.predicate.clone().map(Arc::new),
             output: self.output.clone(),
             reserve: Arc::clone(budget) as _,
+            columns_in_parallel: self.columns_in_parallel,
         };
-        let tasks = scan.tasks(options.predicate.as_deref())?;
+        let ScanTasks { tasks, mut report } = scan.tasks(options.predicate.as_deref())?.split(self.tasks);
         let mut batches = Vec::new();
-        for task in &tasks.tasks {
-            for batch in scan.read(task, &options)? {
+        for task in tasks {
+            let task = match &options.predicate {
+                Some(predicate) => scan.refine(&task, predicate, &mut report)?,
+                None => Some(task),
+            };
+            for batch in task.map(|task| scan.read(&task, &options)).transpose()?.into_iter().flatten() {
                 batches.push(batch?);
             }
         }
