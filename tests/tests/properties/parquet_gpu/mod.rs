@@ -404,11 +404,14 @@ fn every_type_and_encoding_on_gpu() {
     }
 }
 
+/// A stage, and how its shader is spoiled.
+type Plant = (&'static str, fn(&Shader) -> Shader);
+
 /// Planted errors, one for each stage that makes values: each must be noticed.
 #[test]
 fn errors_in_the_shaders_are_noticed() {
     let test = "errors_in_the_shaders_are_noticed";
-    let plants: [(&str, fn(&Shader) -> Shader); 5] = [
+    let plants: [Plant; 5] = [
         ("place", |shader| {
             spoiled(shader, "let code = place_from_runs(index);", "let code = place_from_runs(index) ^ 1u;")
         }),
