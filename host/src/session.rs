@@ -11,6 +11,7 @@ use crate::device::{Device, DeviceConfig};
 use crate::place::Report;
 use crate::plan::Plan;
 use crate::run::{self, Engine, Execution};
+use crate::scan::FooterCache;
 
 /// Which backend a session uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -139,6 +140,12 @@ impl Session {
     #[must_use]
     pub fn config(&self) -> &SessionConfig {
         &self.0.config
+    }
+
+    /// Footers of Parquet files that plans of the session have read, for [`crate::scan::Scan::from_slices_with`].
+    #[must_use]
+    pub fn footers(&self) -> &FooterCache {
+        &self.0.footers
     }
 
     /// Starts a plan. Never blocks: what goes wrong, a strict session's refusals included, is the execution's first and

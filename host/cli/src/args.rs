@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pilaster::BackendChoice;
+use pilaster::scan::Pruning;
 use pilaster_bench_data::columns::Codec;
 
 /// GPU-accelerated columnar execution over Arrow and Parquet.
@@ -78,12 +79,14 @@ pub struct GenArgs {
 pub enum Suite {
     /// TPC-H, from the tpchgen crates.
     Tpch,
+    /// Events sorted by id in folders by year, with Bloom filters and a page index: what pruning can do.
+    Events,
 }
 
 /// `pilaster sql`
 #[derive(Debug, Args)]
 pub struct SqlArgs {
-    /// A table: a Parquet file, or a folder of them.
+    /// A table: a Parquet file, or a folder of them; folders named `key=value` in it are columns.
     #[arg(short, long = "table", value_name = "NAME=FILE_OR_FOLDER")]
     pub tables: Vec<TableArg>,
     /// Where pipelines run.
@@ -98,6 +101,9 @@ pub struct SqlArgs {
     /// Run the query, drop its rows, and show what ran where, with bytes and times.
     #[arg(long)]
     pub analyze: bool,
+    /// Steps of pruning in scans: all, none, or some of partitions, statistics, bloom, dictionary, pages, late.
+    #[arg(long, default_value = "all", value_name = "STEPS")]
+    pub pruning: Pruning,
     /// How rows are printed.
     #[arg(long, default_value = "table")]
     pub format: Format,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use arrow::array::RecordBatch;
+use arrow::datatypes::DataType;
 use datafusion::execution::session_state::SessionStateBuilder;
 use datafusion::physical_plan::{ExecutionPlan, collect};
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
@@ -60,7 +61,7 @@ impl SqlEngine {
         let text = path.to_str().ok_or_else(|| format!("table {name}: a path that is not UTF-8"))?;
         let options = match path.extension().and_then(|extension| extension.to_str()) {
             Some(extension) if path.is_file() => ParquetReadOptions::default().file_extension(extension),
-            _ => ParquetReadOptions::default(),
+            _ => ParquetReadOptions::default().table_partition_cols(partition_columns(&path)?),
         };
         // A name in quotes is taken as it is written.
         let quoted = format!("\"{}\"", name.to_lowercase().replace('"', "\"\""));
@@ -79,6 +80,12 @@ impl SqlEngine {
         gather_reports(&plan, &mut answer)?;
         Ok(answer)
     }
+}
+
+/// Columns that folders name.
+fn partition_columns(folder: &Path) -> Result<Vec<(String, DataType)>, Failure> {
+    let columns = pilaster::scan::partition_columns(folder)?;
+    Ok(columns.fields().iter().map(|field| (field.name().clone(), field.data_type().clone())).collect())
 }
 
 /// The runtime that DataFusion runs on, with as many workers as it has partitions.

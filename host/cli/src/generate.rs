@@ -1,7 +1,8 @@
 //! `pilaster gen`
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
+use pilaster_bench_data::events;
 use pilaster_bench_data::tpch::{self, Dataset};
 
 use crate::args::{GenArgs, Suite};
@@ -9,11 +10,18 @@ use crate::{Failure, progress};
 
 /// Generates a suite's data and says where it is.
 pub fn run(args: &GenArgs) -> Result<(), Failure> {
-    let dataset = match args.suite {
-        Suite::Tpch => tpch_data(args.scale, &args.out)?,
+    let files: Vec<(PathBuf, u64, u64)> = match args.suite {
+        Suite::Tpch => {
+            let tables = tpch_data(args.scale, &args.out)?.tables;
+            tables.into_iter().map(|table| (table.path, table.rows, table.bytes)).collect()
+        }
+        Suite::Events => {
+            let files = events::generate(args.scale, &args.out)?;
+            files.into_iter().map(|file| (file.path, file.rows, file.bytes)).collect()
+        }
     };
-    for table in &dataset.tables {
-        println!("{}\t{} rows\t{} bytes", table.path.display(), table.rows, table.bytes);
+    for (path, rows, bytes) in files {
+        println!("{}\t{rows} rows\t{bytes} bytes", path.display());
     }
     Ok(())
 }

@@ -31,7 +31,11 @@ fn open(args: &SqlArgs, threads: usize) -> Result<SqlEngine, Failure> {
     if let Some(mib) = args.memory_limit {
         base.host_memory_limit_bytes = mib << 20;
     }
-    let settings = [("backend", args.backend.to_string()), ("strict", args.strict.to_string())];
+    let settings = [
+        ("backend", args.backend.to_string()),
+        ("strict", args.strict.to_string()),
+        ("pruning", args.pruning.to_string()),
+    ];
     SqlEngine::pilaster(threads, Arc::new(Engine::new(base)), &settings)
 }
 

@@ -7,6 +7,7 @@ use pilaster::{Session, SessionConfig};
 
 use crate::error::to_datafusion;
 use crate::options::PilasterOptions;
+use crate::stores::ReadRuntime;
 
 /// Makes and keeps the sessions that plans run on. Share one between all sessions of DataFusion in a process: threads,
 /// device and memory budgets are then shared too.
@@ -14,13 +15,15 @@ use crate::options::PilasterOptions;
 pub struct Engine {
     base: SessionConfig,
     sessions: Mutex<Vec<(SessionConfig, Arc<Session>)>>,
+    /// Drives reads of files that are not local.
+    pub(crate) reads: Arc<ReadRuntime>,
 }
 
 impl Engine {
     /// An engine whose sessions start from `base`; `pilaster.*` settings override it.
     #[must_use]
     pub fn new(base: SessionConfig) -> Self {
-        Engine { base, sessions: Mutex::new(Vec::new()) }
+        Engine { base, sessions: Mutex::new(Vec::new()), reads: Arc::default() }
     }
 
     /// The session for these options.

@@ -31,11 +31,12 @@ mod options;
 mod rule;
 #[cfg(feature = "session")]
 mod session_ext;
+mod stores;
 
 pub use engine::Engine;
 pub use error::to_datafusion;
 pub use exec::PilasterExec;
-pub use options::{BackendSetting, PilasterOptions};
+pub use options::{BackendSetting, PilasterOptions, PruningSetting};
 pub use rule::PilasterRule;
 #[cfg(feature = "session")]
 pub use session_ext::PilasterSessionExt;

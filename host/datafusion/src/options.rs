@@ -4,6 +4,7 @@ use std::fmt;
 
 use datafusion_common::config::{ConfigExtension, ConfigField, ConfigOptions, Visit};
 use datafusion_common::{DataFusionError, Result, extensions_options};
+use pilaster::scan::Pruning;
 use pilaster::{BackendChoice, SessionConfig};
 
 extensions_options! {
@@ -26,6 +27,9 @@ extensions_options! {
 
         /// Budget of device memory in bytes; 0 for what the adapter has.
         pub device_memory_bytes: u64, default = 0
+
+        /// Steps of pruning in scans: all, none, or some of partitions, statistics, bloom, dictionary, pages, late.
+        pub pruning: PruningSetting, default = PruningSetting::default()
     }
 }
 
@@ -46,6 +50,28 @@ impl ConfigField for BackendSetting {
 
     fn set(&mut self, _key: &str, value: &str) -> Result<()> {
         let parsed: pilaster::Result<BackendChoice> = value.parse();
+        self.0 = parsed.map_err(|error| DataFusionError::Configuration(error.to_string()))?;
+        Ok(())
+    }
+}
+
+/// A [`Pruning`] as a setting: any other name of a step is refused when it is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct PruningSetting(pub Pruning);
+
+impl fmt::Display for PruningSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ConfigField for PruningSetting {
+    fn visit<V: Visit>(&self, visitor: &mut V, key: &str, description: &'static str) {
+        visitor.some(key, self, description);
+    }
+
+    fn set(&mut self, _key: &str, value: &str) -> Result<()> {
+        let parsed: pilaster::Result<Pruning> = value.parse();
         self.0 = parsed.map_err(|error| DataFusionError::Configuration(error.to_string()))?;
         Ok(())
     }

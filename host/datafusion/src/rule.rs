@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use datafusion_common::Result;
 use datafusion_common::config::ConfigOptions;
+use datafusion_execution::runtime_env::RuntimeEnv;
 use datafusion_physical_expr::Partitioning;
 use datafusion_physical_plan::repartition::RepartitionExec;
 use datafusion_physical_plan::sorts::sort::SortExec;
@@ -15,8 +16,9 @@ use pilaster::{Backend, Error, Session};
 use crate::engine::Engine;
 use crate::error::to_datafusion;
 use crate::exec::PilasterExec;
-use crate::lower::{self, Subtree};
+use crate::lower::{self, Files, Subtree};
 use crate::options::PilasterOptions;
+use crate::stores::Stores;
 
 /// Replaces the largest subtrees that Pilaster supports by [`PilasterExec`]s. Runs after all of DataFusion's own rules.
 ///
@@ -25,13 +27,21 @@ use crate::options::PilasterOptions;
 #[derive(Debug)]
 pub struct PilasterRule {
     engine: Arc<Engine>,
+    stores: Option<Stores>,
 }
 
 impl PilasterRule {
-    /// A rule that runs its plans on `engine`.
+    /// A rule that runs its plans on `engine`. Scans of files that are not local stay with DataFusion.
     #[must_use]
     pub fn new(engine: Arc<Engine>) -> Self {
-        PilasterRule { engine }
+        PilasterRule { engine, stores: None }
+    }
+
+    /// The same for a session whose object stores are those of `environment`: their files are scanned too.
+    #[must_use]
+    pub fn with_runtime_env(self, environment: Arc<RuntimeEnv>) -> Self {
+        let stores = Stores::new(environment, Arc::clone(&self.engine.reads));
+        PilasterRule { stores: Some(stores), ..self }
     }
 }
 
@@ -46,9 +56,11 @@ impl PhysicalOptimizerRule for PilasterRule {
             return Ok(plan);
         }
         let session = self.engine.session(&options)?;
-        let rewritten = rewrite(plan, &session)?;
+        let files =
+            Files { footers: session.footers(), pruning: options.pruning.0, stores: self.stores.as_ref() };
+        let rewritten = rewrite(plan, &session, &files)?;
         if options.strict {
-            refuse_operators_left(&rewritten)?;
+            refuse_operators_left(&rewritten, &files)?;
         }
         Ok(rewritten)
     }
@@ -62,14 +74,18 @@ impl PhysicalOptimizerRule for PilasterRule {
     }
 }
 
-fn rewrite(plan: Arc<dyn ExecutionPlan>, session: &Arc<Session>) -> Result<Arc<dyn ExecutionPlan>> {
+fn rewrite(
+    plan: Arc<dyn ExecutionPlan>,
+    session: &Arc<Session>,
+    files: &Files<'_>,
+) -> Result<Arc<dyn ExecutionPlan>> {
     if keeps_promised_order(&plan)
-        && let Ok(subtree) = lower::subtree(&plan)
+        && let Ok(subtree) = lower::subtree(&plan, files)
         && subtree.heavy > 0
     {
-        return replace(&plan, subtree, session);
+        return replace(&plan, subtree, session, files);
     }
-    let children = plan.children().into_iter().map(|child| rewrite(Arc::clone(child), session));
+    let children = plan.children().into_iter().map(|child| rewrite(Arc::clone(child), session, files));
     let children = children.collect::<Result<Vec<_>>>()?;
     replace_children_if_necessary(plan, children)
 }
@@ -83,8 +99,9 @@ fn replace(
     plan: &Arc<dyn ExecutionPlan>,
     mut subtree: Subtree,
     session: &Arc<Session>,
+    files: &Files<'_>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    let children = subtree.children.into_iter().map(|child| rewrite(child, session));
+    let children = subtree.children.into_iter().map(|child| rewrite(child, session, files));
     subtree.children = children.collect::<Result<Vec<_>>>()?;
     let node: Arc<dyn ExecutionPlan> = Arc::new(PilasterExec::new(subtree, Arc::clone(session), plan));
     match plan.output_partitioning() {
@@ -109,11 +126,11 @@ const PLUMBING: [&str; 9] = [
 ];
 
 /// Strict mode: an operator that stays with DataFusion is an error that names it.
-fn refuse_operators_left(plan: &Arc<dyn ExecutionPlan>) -> Result<()> {
+fn refuse_operators_left(plan: &Arc<dyn ExecutionPlan>, files: &Files<'_>) -> Result<()> {
     if !plan.is::<PilasterExec>() && !PLUMBING.contains(&plan.name()) {
-        let why = lower::subtree(plan).err().map(|error| format!(" ({error})")).unwrap_or_default();
+        let why = lower::subtree(plan, files).err().map(|error| format!(" ({error})")).unwrap_or_default();
         let what = format!("operator {}{why}", plan.name());
         return Err(to_datafusion(Error::unsupported(what, Backend::Gpu)));
     }
-    plan.children().into_iter().try_for_each(refuse_operators_left)
+    plan.children().into_iter().try_for_each(|child| refuse_operators_left(child, files))
 }

@@ -10,3 +10,5 @@ mod explain;
 mod faults;
 #[path = "backend/fixture.rs"]
 mod fixture;
+#[path = "backend/scans.rs"]
+mod scans;

@@ -8,6 +8,7 @@ use rayon::{ThreadPool, ThreadPoolBuilder};
 use super::device_slot::DeviceSlot;
 use crate::memory::Budget;
 use crate::place::CostModel;
+use crate::scan::FooterCache;
 use crate::session::SessionConfig;
 
 /// Stack of a pool thread: expressions and plans of the allowed depth are walked recursively.
@@ -21,6 +22,7 @@ pub(crate) struct Engine {
     pub(crate) host: Arc<Budget>,
     pub(crate) device: DeviceSlot,
     pub(crate) model: CostModel,
+    pub(crate) footers: FooterCache,
 }
 
 impl Engine {
@@ -35,6 +37,14 @@ impl Engine {
             .map_err(|error| Error::Io { path: "thread pool".into(), reason: error.to_string() })?;
         let host = Arc::new(Budget::new(Backend::Cpu, config.host_memory_limit_bytes));
         let device = DeviceSlot::new(&config);
-        Ok(Engine { config, pool, threads, host, device, model: CostModel::new(threads) })
+        Ok(Engine {
+            config,
+            pool,
+            threads,
+            host,
+            device,
+            model: CostModel::new(threads),
+            footers: FooterCache::default(),
+        })
     }
 }

@@ -9,11 +9,14 @@ use bytes::Bytes;
 use parquet::errors::{ParquetError, Result as ParquetResult};
 use parquet::file::reader::{ChunkReader, Length};
 
+use super::source::ByteSource;
+
 /// The bytes of one file. Cheap to clone; reads are positioned, so that threads share it.
 #[derive(Debug, Clone)]
 pub(super) enum Store {
     Local { file: Arc<File>, length: u64 },
     Memory(Bytes),
+    Source(Arc<dyn ByteSource>),
 }
 
 impl Store {
@@ -28,6 +31,7 @@ impl Store {
         match self {
             Store::Local { length, .. } => *length,
             Store::Memory(bytes) => bytes.len() as u64,
+            Store::Source(source) => source.length(),
         }
     }
 
@@ -41,6 +45,10 @@ impl Store {
         match self {
             // The end is within a slice in memory.
             Store::Memory(bytes) => Ok(bytes.slice(start as usize..end as usize)),
+            Store::Source(source) => match source.read(start..end)? {
+                bytes if bytes.len() == length => Ok(bytes),
+                _ => Err(ErrorKind::UnexpectedEof.into()),
+            },
             Store::Local { .. } => {
                 let mut buffer = vec![0; length];
                 self.fill(start, &mut buffer)?;

@@ -2,15 +2,17 @@
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use parking_lot::Mutex;
 use pilaster_kernels::Result;
 
+use super::FileSlice;
 use super::fetch::Store;
 use super::file::{ScanFile, io_error};
 
-/// Footers by file, size and time of change, so that a session reads and checks each once while the file stays as it is.
+/// Footers by file, size and time of change (or a source's version), so that a session reads and checks each once while the file stays as it is.
 ///
 /// Bounded: when `capacity` is passed, the files that were asked for the longest time ago go. An entry keeps the file
 /// open.
@@ -28,10 +30,22 @@ struct Entries {
 
 #[derive(Debug)]
 struct Entry {
-    length: u64,
-    changed: SystemTime,
+    version: Version,
     file: ScanFile,
     asked: u64,
+}
+
+/// What a file must still be for its footer to hold.
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Version {
+    length: u64,
+    tag: Tag,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+enum Tag {
+    Changed(SystemTime),
+    Source(String),
 }
 
 /// Files that a session keeps the footers of.
@@ -62,27 +76,34 @@ impl FooterCache {
         self.len() == 0
     }
 
-    /// The file at `path`, as it is now.
-    pub(super) fn open(&self, path: &Path) -> Result<ScanFile> {
-        let store = Store::open(path).map_err(|error| io_error(path, &error))?;
-        let metadata = std::fs::metadata(path).map_err(|error| io_error(path, &error))?;
-        // Without a time of change a file cannot be told from the one before it.
-        let Ok(changed) = metadata.modified() else { return ScanFile::of(path, store) };
-        let length = store.length();
-        if let Some(file) = self.known(path, length, changed) {
+    /// The slice's file, as it is now.
+    pub(super) fn open(&self, slice: &FileSlice) -> Result<ScanFile> {
+        let path = slice.path.as_path();
+        let (store, tag) = match &slice.source {
+            Some(source) => (Store::Source(Arc::clone(source)), source.version().map(Tag::Source)),
+            None => {
+                let io = |error: std::io::Error| io_error(path, &error);
+                let store = Store::open(path).map_err(io)?;
+                (store, std::fs::metadata(path).map_err(io)?.modified().ok().map(Tag::Changed))
+            }
+        };
+        // Without a version a file cannot be told from the one before it.
+        let Some(tag) = tag else { return ScanFile::of(path, store) };
+        let version = Version { length: store.length(), tag };
+        if let Some(file) = self.known(path, &version) {
             return Ok(file);
         }
         let file = ScanFile::of(path, store)?;
-        self.keep(path, Entry { length, changed, file: file.clone(), asked: 0 });
+        self.keep(path, Entry { version, file: file.clone(), asked: 0 });
         Ok(file)
     }
 
-    fn known(&self, path: &Path, length: u64, changed: SystemTime) -> Option<ScanFile> {
+    fn known(&self, path: &Path, version: &Version) -> Option<ScanFile> {
         let mut entries = self.entries.lock();
         entries.clock += 1;
         let now = entries.clock;
         let entry = entries.by_path.get_mut(path)?;
-        if entry.length != length || entry.changed != changed {
+        if entry.version != *version {
             entries.by_path.remove(path);
             return None;
         }

@@ -135,6 +135,14 @@ pub(super) fn with_keys(file: &Schema, files: &[Found]) -> Schema {
     Schema::new(fields)
 }
 
+/// The columns that the folders in and below `folder` name, with the types of their values.
+///
+/// # Errors
+/// [`Error::Io`], [`Error::InvalidInput`] for a key that occurs twice on the way to a file.
+pub fn partition_columns(folder: impl AsRef<Path>) -> Result<Schema> {
+    Ok(with_keys(&Schema::empty(), &list(&[folder])?))
+}
+
 /// The type of a key's values: that of all of them.
 fn inferred(key: &str, files: &[Found]) -> DataType {
     let values = || {

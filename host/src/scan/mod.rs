@@ -46,23 +46,28 @@ mod prune;
 mod ranges;
 mod read;
 mod shared;
+mod source;
 mod split;
 mod statistics;
 mod types;
 
 pub(crate) use self::encoded::EncodedGroup;
 pub use self::footers::FooterCache;
+pub use self::hive::partition_columns;
 pub use self::prune::{PruneReport, PruneStep, Pruning, Refinement, StepReport};
 pub use self::ranges::RowRanges;
+pub use self::source::ByteSource;
 
 /// Rows of a batch where the caller does not say: large enough to amortise per-batch work, small enough for the caches.
 pub const DEFAULT_BATCH_ROWS: usize = 32 * 1024;
 
 /// A part of a Parquet file, as an engine hands it out.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone)]
 pub struct FileSlice {
-    /// The file.
+    /// The file, or what errors and reports call it where `source` gives its bytes.
     pub path: PathBuf,
+    /// Where the bytes are, for what is no local file.
+    pub source: Option<Arc<dyn ByteSource>>,
     /// Row groups to read, by index; all where absent.
     pub row_groups: Option<Vec<usize>>,
     /// Read only row groups whose first column chunk starts (its dictionary page, else its first data page) in this
@@ -76,7 +81,7 @@ pub struct FileSlice {
 impl FileSlice {
     /// The whole of a file.
     pub fn whole(path: impl Into<PathBuf>) -> Self {
-        Self { path: path.into(), row_groups: None, byte_range: None, partition: Vec::new() }
+        Self { path: path.into(), source: None, row_groups: None, byte_range: None, partition: Vec::new() }
     }
 }
 
@@ -254,7 +259,7 @@ impl Scan {
             // Engines cut one file into many ranges: its footer is read once.
             let known =
                 opened.iter().find(|known| known.file.path == slice.path).map(|known| known.file.clone());
-            let file = known.map_or_else(|| footers.open(&slice.path), Ok)?;
+            let file = known.map_or_else(|| footers.open(slice), Ok)?;
             let row_groups = file.row_groups_of(slice)?;
             opened.push(SlicedFile::new(file, row_groups, &table, &slice.partition)?);
         }

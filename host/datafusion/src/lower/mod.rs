@@ -9,8 +9,10 @@ mod scan;
 
 use std::sync::Arc;
 
+use arrow::datatypes::Schema;
 use datafusion_datasource::source::DataSourceExec;
 use datafusion_physical_expr::expressions::Column;
+use datafusion_physical_expr::projection::ProjectionExpr;
 use datafusion_physical_expr_common::sort_expr::{LexOrdering, PhysicalSortExpr};
 use datafusion_physical_plan::ExecutionPlan;
 use datafusion_physical_plan::aggregates::AggregateExec;
@@ -26,10 +28,12 @@ use datafusion_physical_plan::sorts::sort_preserving_merge::SortPreservingMergeE
 use datafusion_physical_plan::union::UnionExec;
 use pilaster::expr::Expr;
 use pilaster::plan::Plan;
+use pilaster::scan::{FooterCache, Pruning};
 use pilaster::sort::SortKey;
 use pilaster::{Backend, Error, Result};
 
 use crate::input::EngineInput;
+use crate::stores::Stores;
 
 /// A subtree as our plan, and the parts of it that DataFusion runs.
 #[derive(Debug)]
@@ -44,12 +48,23 @@ pub struct Subtree {
     pub left: Vec<String>,
 }
 
+/// How the files of scans are opened and read.
+#[derive(Debug, Clone, Copy)]
+pub struct Files<'a> {
+    /// Footers that were read before.
+    pub footers: &'a FooterCache,
+    /// Steps of pruning.
+    pub pruning: Pruning,
+    /// Stores of files that are not local; without them such scans stay with DataFusion.
+    pub stores: Option<&'a Stores>,
+}
+
 /// Lowers `plan` and everything below it that we support.
 ///
 /// # Errors
 /// [`Error::Unsupported`] where the root itself has to stay with DataFusion.
-pub fn subtree(plan: &Arc<dyn ExecutionPlan>) -> Result<Subtree> {
-    let mut lowering = Lowering::default();
+pub fn subtree(plan: &Arc<dyn ExecutionPlan>, files: &Files<'_>) -> Result<Subtree> {
+    let mut lowering = Lowering { files, children: Vec::new(), heavy: 0, left: Vec::new() };
     let lowered = lowering.node(plan)?;
     Ok(Subtree { plan: lowered, children: lowering.children, heavy: lowering.heavy, left: lowering.left })
 }
@@ -63,14 +78,14 @@ fn passes_rows_through(plan: &Arc<dyn ExecutionPlan>) -> bool {
             || plan.is::<BufferExec>())
 }
 
-#[derive(Default)]
-struct Lowering {
+struct Lowering<'a> {
+    files: &'a Files<'a>,
     children: Vec<Arc<dyn ExecutionPlan>>,
     heavy: usize,
     left: Vec<String>,
 }
 
-impl Lowering {
+impl Lowering<'_> {
     /// The input of a node of ours: lowered where we can, a stream of DataFusion's where we cannot.
     fn input(&mut self, plan: &Arc<dyn ExecutionPlan>) -> Result<Plan> {
         let (children, heavy, left) = (self.children.len(), self.heavy, self.left.len());
@@ -94,7 +109,7 @@ impl Lowering {
         }
         if let Some(scan) = plan.downcast_ref::<DataSourceExec>() {
             self.heavy += 1;
-            return scan::lower(scan);
+            return scan::lower(scan, self.files);
         }
         if let Some(filter) = plan.downcast_ref::<FilterExec>() {
             return self.filter(filter);
@@ -206,12 +221,13 @@ impl Lowering {
 }
 
 fn project(input: Plan, projection: &ProjectionExec) -> Result<Plan> {
-    let schema = projection.input().schema();
-    let expressions = projection.expr().iter();
-    let expressions = expressions
-        .map(|item| Ok((item.alias.clone(), expr::lower(&item.expr, &schema)?)))
-        .collect::<Result<Vec<_>>>()?;
+    let expressions = named(projection.expr(), &projection.input().schema())?;
     input.project(expressions)?.with_schema(projection.schema())
+}
+
+/// Expressions over columns of `schema`, with the names of their results.
+fn named(items: &[ProjectionExpr], schema: &Schema) -> Result<Vec<(String, Expr)>> {
+    items.iter().map(|item| Ok((item.alias.clone(), expr::lower(&item.expr, schema)?))).collect()
 }
 
 /// True where rows ordered by `below` are, once projected, ordered by `above`, key by key.

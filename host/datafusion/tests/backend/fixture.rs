@@ -161,6 +161,17 @@ pub fn taken(plan: &Arc<dyn ExecutionPlan>) -> usize {
     below + plan.downcast_ref::<PilasterExec>().map_or(0, |node| node.report().unwrap().taken())
 }
 
+/// What the scans of a plan that has run say of themselves.
+pub fn scan_details(plan: &Arc<dyn ExecutionPlan>) -> Vec<(String, String)> {
+    let mut details: Vec<_> = plan.children().into_iter().flat_map(scan_details).collect();
+    if let Some(node) = plan.downcast_ref::<PilasterExec>() {
+        let operators = node.report().unwrap().operators;
+        let scans = operators.into_iter().filter(|operator| operator.operator.starts_with("Scan"));
+        details.extend(scans.flat_map(|scan| scan.details));
+    }
+    details
+}
+
 /// A skip: counted by the run of all tests, a failure where a GPU is required.
 pub fn skip(test: &str, reason: &str) {
     assert!(std::env::var("PILASTER_TEST_GPU").as_deref() != Ok("required"), "{test}: {reason}");
