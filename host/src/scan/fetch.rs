@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::{Error, ErrorKind, Read, Result};
 use std::path::Path;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 use bytes::Bytes;
 use parquet::errors::{ParquetError, Result as ParquetResult};
@@ -32,6 +33,14 @@ impl Store {
             Store::Local { length, .. } => *length,
             Store::Memory(bytes) => bytes.len() as u64,
             Store::Source(source) => source.length(),
+        }
+    }
+
+    /// When a local file was last changed, where its file system knows.
+    pub(super) fn changed(&self) -> Result<Option<SystemTime>> {
+        match self {
+            Store::Local { file, .. } => Ok(file.metadata()?.modified().ok()),
+            Store::Memory(_) | Store::Source(_) => Ok(None),
         }
     }
 

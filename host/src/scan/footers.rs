@@ -84,7 +84,9 @@ impl FooterCache {
             None => {
                 let io = |error: std::io::Error| io_error(path, &error);
                 let store = Store::open(path).map_err(io)?;
-                (store, std::fs::metadata(path).map_err(io)?.modified().ok().map(Tag::Changed))
+                // Of what was opened, which may no longer be what is at the path.
+                let changed = store.changed().map_err(io)?;
+                (store, changed.map(Tag::Changed))
             }
         };
         // Without a version a file cannot be told from the one before it.

@@ -3,6 +3,9 @@
 //! ```text
 //! Scan::open / from_slices -> with_projection -> tasks(predicate)  one task per row group that may hold a match,
 //!                                                   |              or more: ScanTasks::split
+//!                                                   |
+//!                                                   +-> refine      less of it, by filters and indexes in the file
+//!                                                   |
 //!                                                   +-> read(task)  batches of it, on whichever thread asks
 //!
 //! read -> group: chunks fetched -> page: found, checked, decompressed -> kernels::parquet: levels and values decoded
@@ -16,6 +19,8 @@
 //!
 //! **Hostile files.** Whatever a file holds, reading it gives right rows or [`Error::CorruptFile`], in bounded memory.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -255,11 +260,13 @@ impl Scan {
     /// As for [`Scan::from_slices`].
     pub fn from_slices_with(slices: &[FileSlice], table: SchemaRef, footers: &FooterCache) -> Result<Self> {
         let mut opened: Vec<SlicedFile> = Vec::with_capacity(slices.len());
+        let mut files: HashMap<&Path, ScanFile> = HashMap::new();
         for slice in slices {
             // Engines cut one file into many ranges: its footer is read once.
-            let known =
-                opened.iter().find(|known| known.file.path == slice.path).map(|known| known.file.clone());
-            let file = known.map_or_else(|| footers.open(slice), Ok)?;
+            let file = match files.entry(&slice.path) {
+                Entry::Occupied(known) => known.get().clone(),
+                Entry::Vacant(place) => place.insert(footers.open(slice)?).clone(),
+            };
             let row_groups = file.row_groups_of(slice)?;
             opened.push(SlicedFile::new(file, row_groups, &table, &slice.partition)?);
         }

@@ -45,8 +45,8 @@ impl Map {
             other => other.clone(),
         };
         let (from, to) = (plain(from), plain(to));
-        if let (Some(from), Some(to)) = (nanos(&from), nanos(&to)) {
-            return Some(Map::Scale { times: from, over: to });
+        if from != to && from.is_temporal() && to.is_temporal() {
+            return Self::between_times(&from, &to);
         }
         match (&from, &to) {
             (from, to) if from.is_integer() && to.is_integer() => Some(Map::Same),
@@ -61,6 +61,13 @@ impl Map {
             }
             (from, to) => widens(from, to).then_some(Map::Same),
         }
+    }
+
+    /// Between dates and timestamps, where a zone shifts nothing.
+    fn between_times(from: &DataType, to: &DataType) -> Option<Self> {
+        let zoned = |data_type: &DataType| matches!(data_type, DataType::Timestamp(_, Some(_)));
+        let (times, over) = (nanos(from)?, nanos(to)?);
+        (zoned(from) == zoned(to)).then_some(Map::Scale { times, over })
     }
 
     /// A bound in the cast's type; `divide` rounds away from the values.
@@ -83,8 +90,7 @@ impl Map {
 fn nanos(data_type: &DataType) -> Option<i128> {
     match data_type {
         DataType::Date32 => Some(DAY_NANOS),
-        // With a zone a timestamp is still an instant; to and from dates the zone would shift it.
-        DataType::Timestamp(unit, None) => Some(match unit {
+        DataType::Timestamp(unit, _) => Some(match unit {
             TimeUnit::Second => 1_000_000_000,
             TimeUnit::Millisecond => 1_000_000,
             TimeUnit::Microsecond => 1_000,
@@ -114,6 +120,11 @@ mod tests {
         assert_eq!(bounds(micros(), D::Timestamp(TimeUnit::Second, None), -1, 1_000_001), integers(-1, 2));
         assert_eq!(bounds(D::Decimal128(9, 2), D::Decimal128(12, 4), -5, 5), integers(-500, 500));
         assert_eq!(bounds(D::Decimal128(9, 4), D::Decimal128(9, 2), -149, 151), integers(-2, 2));
+        let zoned = |unit| D::Timestamp(unit, Some("Europe/Berlin".into()));
+        let (millis, nanos) = (TimeUnit::Millisecond, TimeUnit::Nanosecond);
+        assert_eq!(bounds(zoned(millis), zoned(nanos), -1, 2), integers(-1_000_000, 2_000_000));
+        assert_eq!(bounds(D::Timestamp(millis, None), zoned(millis), 0, 1), None);
+        assert_eq!(bounds(D::Time32(TimeUnit::Second), D::Time32(millis), 0, 1), None);
         let floats = Some((Value::Float(-3.0), Value::Float(16_777_216.0)));
         assert_eq!(bounds(D::Int32, D::Float32, -3, 16_777_217), floats);
         for (from, to) in [(D::Int32, D::Utf8), (D::Boolean, D::Int32), (D::Decimal128(9, 2), D::Int64)] {
