@@ -89,7 +89,7 @@ fn write(path: &Path, rows: std::ops::Range<usize>, start: i64) -> Result<u64, P
         writer.write(&batch(first, from..rows.end.min(from + GROUP_ROWS), start)?)?;
     }
     writer.finish()?;
-    Ok(std::fs::metadata(path).map_err(io::Error::from)?.len())
+    Ok(std::fs::metadata(path)?.len())
 }
 
 fn batch(first: usize, rows: std::ops::Range<usize>, start: i64) -> Result<RecordBatch, ArrowError> {
@@ -99,7 +99,7 @@ fn batch(first: usize, rows: std::ops::Range<usize>, start: i64) -> Result<Recor
         1 => "Zwolle".to_owned(),
         other => format!("Middleton {} by {other}", row / GROUP_ROWS),
     };
-    let cents = |row: usize| (noise(row, 2) % 10 > 0).then(|| (noise(row, 3) % 1_000_000) as i128);
+    let cents = |row: usize| (!noise(row, 2).is_multiple_of(10)).then(|| (noise(row, 3) % 1_000_000) as i128);
     let amount = Decimal128Array::from_iter(each().map(cents)).with_precision_and_scale(15, 2)?;
     let seconds = each().map(|row| start + (row - first) as i64 * 31);
     let columns: [(&str, ArrayRef, bool); 6] = [
