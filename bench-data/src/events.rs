@@ -15,7 +15,6 @@
 //! | note | a text for each row | the bytes that are spared |
 
 use std::fs::File;
-use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 

@@ -51,7 +51,7 @@ const QUERIES: [&str; 8] = [
     "SELECT year, place, count(*), min(name) FROM parts GROUP BY year, place ORDER BY year, place",
     "SELECT place, id FROM parts WHERE year = 2024 AND id % 500 = 3 ORDER BY id",
     "SELECT id FROM parts WHERE (year = 2023 AND id < 3) OR (year = 2024 AND id > 3997) ORDER BY id",
-    "SELECT count(*) FROM parts WHERE place = 'north east'",
+    "SELECT count(*), sum(id) FROM parts WHERE place = 'north east'",
     "SELECT sum(id + year) FROM parts WHERE place LIKE 'so%' OR name IS NULL",
     "SELECT place FROM parts WHERE id = 1700 ORDER BY place",
     "SELECT name, year FROM parts WHERE year = 1999 ORDER BY name",
