@@ -239,7 +239,8 @@ fn element(data_type: &DataType) -> Option<&Field> {
     }
 }
 
-fn physical(descriptor: &ColumnDescriptor) -> Option<Physical> {
+/// How a leaf is stored; none where its length is negative.
+pub(super) fn physical(descriptor: &ColumnDescriptor) -> Option<Physical> {
     Some(match descriptor.physical_type() {
         PhysicalType::BOOLEAN => Physical::Boolean,
         PhysicalType::INT32 => Physical::Int32,

@@ -10,7 +10,7 @@ use arrow::array::{ArrayRef, NullArray, new_null_array};
 use arrow::buffer::Buffer;
 use arrow::compute::concat;
 use arrow::datatypes::DataType;
-use parquet::basic::{Encoding as FileEncoding, PageType, Type as PhysicalType};
+use parquet::basic::{Encoding as FileEncoding, PageType};
 use parquet::file::metadata::ColumnChunkMetaData;
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::expr::cpu::Predicate;
@@ -20,6 +20,7 @@ use pilaster_kernels::parquet::{
 };
 use pilaster_kernels::{Error, Result};
 
+use crate::scan::columns::physical;
 use crate::scan::page::header::{Header, Kind};
 use crate::scan::page::thrift::Cursor;
 use crate::scan::predicate::columns;
@@ -131,10 +132,10 @@ fn decode(bytes: &bytes::Bytes, chunk: &ColumnChunkMetaData, data_type: &DataTyp
         codec::decompress(chunk.compression(), body, &mut plain).ok()?;
         Buffer::from_vec(plain)
     };
-    // A value takes a byte at least.
-    let count = usize::try_from(values).ok().filter(|&count| count <= length)?;
+    let physical = physical(chunk.column_descr())?;
+    let count = usize::try_from(values).ok().filter(|&count| count <= length / least_bytes(physical))?;
     let leaf = Leaf {
-        physical: physical(chunk)?,
+        physical,
         data_type: if data_type.is_string() { DataType::Utf8 } else { data_type.clone() },
         max_definition: 0,
         max_repetition: 0,
@@ -147,19 +148,15 @@ fn decode(bytes: &bytes::Bytes, chunk: &ColumnChunkMetaData, data_type: &DataTyp
     (batch.array.len() == count).then_some(batch.array)
 }
 
-fn physical(chunk: &ColumnChunkMetaData) -> Option<Physical> {
-    Some(match chunk.column_type() {
-        PhysicalType::BOOLEAN => return None,
-        PhysicalType::INT32 => Physical::Int32,
-        PhysicalType::INT64 => Physical::Int64,
-        PhysicalType::INT96 => Physical::Int96,
-        PhysicalType::FLOAT => Physical::Float,
-        PhysicalType::DOUBLE => Physical::Double,
-        PhysicalType::BYTE_ARRAY => Physical::ByteArray,
-        PhysicalType::FIXED_LEN_BYTE_ARRAY => {
-            Physical::FixedLenByteArray(usize::try_from(chunk.column_descr().type_length()).ok()?)
-        }
-    })
+/// Bytes that a plain value takes at least: no more of them can be in a page, whatever its header says.
+fn least_bytes(physical: Physical) -> usize {
+    match physical {
+        Physical::Boolean => 1,
+        Physical::Int32 | Physical::Float | Physical::ByteArray => 4,
+        Physical::Int64 | Physical::Double => 8,
+        Physical::Int96 => 12,
+        Physical::FixedLenByteArray(width) => width.max(1),
+    }
 }
 
 /// A dictionary's values as what they are: one page of plain values, none of them null.
