@@ -7,6 +7,8 @@ mod device;
 mod plan;
 #[path = "host/prune.rs"]
 mod prune;
+#[path = "host/random.rs"]
+mod random;
 #[path = "host/run/mod.rs"]
 mod run;
 #[path = "host/scan.rs"]

@@ -10,7 +10,7 @@ use pilaster_kernels::gpu::Storage;
 use pilaster_kernels::gpu::column::{Corrupt, EncodedColumn, packable};
 use pilaster_kernels::memory::Reserve;
 use pilaster_kernels::parquet::gpu::{Decode, DecodeError, Segment, range};
-use pilaster_kernels::parquet::{Encoding, Leaf, LeafReader, PageSource, Physical};
+use pilaster_kernels::parquet::{Encoding, Leaf, PageSource, Physical};
 use pilaster_kernels::{Error, Result, gather};
 use rayon::prelude::*;
 
@@ -101,7 +101,7 @@ fn decide(flat: Flat, rows: usize) -> Result<Found> {
             false => Found::Array(as_logical(&encoded.array(rows)?, &flat.field)?),
         });
     }
-    let batch = LeafReader::new(flat.leaf.clone(), Box::new(flat.pages()))?.read(rows)?;
+    let batch = flat.reader()?.read(rows)?;
     if batch.rows != rows {
         let reason = format!("it ends after {} of its rows", batch.rows);
         return Err(flat.chunk.corrupt(flat.chunk.start(), reason));

@@ -235,6 +235,14 @@ impl Flat {
     pub(super) fn pages(&self) -> ChunkPages {
         ChunkPages::new(Arc::clone(&self.chunk), Arc::clone(&self.pool), Arc::clone(&self.reserve))
     }
+
+    /// The column's decoder, within the task's budget.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] for a type that is not decoded.
+    pub(super) fn reader(&self) -> Result<LeafReader> {
+        Ok(LeafReader::new(self.leaf.clone(), Box::new(self.pages()))?.within(Arc::clone(&self.reserve)))
+    }
 }
 
 /// The field in the type that an array has.

@@ -21,6 +21,8 @@ use pilaster::scan::{
     FileSlice, FooterCache, PruneReport, PruneStep, Pruning, ReadOptions, Refinement, Scan, ScanTask,
 };
 
+use crate::random::Random;
+
 const ROWS: usize = 4000;
 const GROUP: usize = 1000;
 const PAGE: usize = 100;
@@ -611,16 +613,6 @@ fn statistics_that_cannot_be_trusted_prune_nothing() {
             tasks(&scan.with_pruning(Pruning::none().with(PruneStep::Statistics, true)), &predicate).1;
         assert_eq!(found.row_groups_pruned, 0, "{predicate} with {statistics:?}");
         assert_same(&answer(&scan, &predicate), &expected(&scan, &all, &predicate), &predicate.to_string());
-    }
-}
-
-/// Small deterministic generator, so that a failure names its case.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % limit
     }
 }
 

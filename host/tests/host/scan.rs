@@ -21,6 +21,8 @@ use pilaster::scan::{FileSlice, ReadOptions, Scan};
 use pilaster::{Backend, Error, Result};
 use tempfile::TempDir;
 
+use crate::random::Random;
+
 const ROWS: usize = 5000;
 const GROUP: usize = 1000;
 
@@ -614,16 +616,6 @@ fn truncated_files_give_typed_errors() {
     match read(&scan, &ReadOptions::default()) {
         Err(Error::CorruptFile { row_group: Some(_), column: Some(_), offset: Some(_), .. }) => {}
         other => panic!("{other:?}"),
-    }
-}
-
-/// Small deterministic generator, so that a failure names its case.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, limit: usize) -> usize {
-        self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-        ((self.0 >> 33) as usize) % limit
     }
 }
 

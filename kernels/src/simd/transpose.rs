@@ -15,53 +15,22 @@ mod avx512;
 #[cfg(test)]
 mod tests;
 
-/// `out[i][k] = streams[k][i]`; the streams are as long as `out`.
-pub(crate) fn interleave_2(level: Level, streams: [&[u8]; 2], out: &mut [[u8; 2]]) {
-    let done = vectors(
-        level,
-        streams,
-        out,
-        Kernels {
-            #[cfg(target_arch = "x86_64")]
-            avx512: avx512::interleave_2,
-            #[cfg(target_arch = "x86_64")]
-            avx2: avx2::interleave_2,
-        },
-    );
-    rest(streams, done, out);
+macro_rules! interleave {
+    ($($name:ident: $width:literal),*) => {$(
+        /// `out[i][k] = streams[k][i]`; the streams are as long as `out`.
+        pub(crate) fn $name(level: Level, streams: [&[u8]; $width], out: &mut [[u8; $width]]) {
+            let kernels = Kernels {
+                #[cfg(target_arch = "x86_64")]
+                avx512: avx512::$name,
+                #[cfg(target_arch = "x86_64")]
+                avx2: avx2::$name,
+            };
+            let done = vectors(level, streams, out, kernels);
+            rest(streams, done, out);
+        }
+    )*};
 }
-
-/// `out[i][k] = streams[k][i]`; the streams are as long as `out`.
-pub(crate) fn interleave_4(level: Level, streams: [&[u8]; 4], out: &mut [[u8; 4]]) {
-    let done = vectors(
-        level,
-        streams,
-        out,
-        Kernels {
-            #[cfg(target_arch = "x86_64")]
-            avx512: avx512::interleave_4,
-            #[cfg(target_arch = "x86_64")]
-            avx2: avx2::interleave_4,
-        },
-    );
-    rest(streams, done, out);
-}
-
-/// `out[i][k] = streams[k][i]`; the streams are as long as `out`.
-pub(crate) fn interleave_8(level: Level, streams: [&[u8]; 8], out: &mut [[u8; 8]]) {
-    let done = vectors(
-        level,
-        streams,
-        out,
-        Kernels {
-            #[cfg(target_arch = "x86_64")]
-            avx512: avx512::interleave_8,
-            #[cfg(target_arch = "x86_64")]
-            avx2: avx2::interleave_8,
-        },
-    );
-    rest(streams, done, out);
-}
+interleave!(interleave_2: 2, interleave_4: 4, interleave_8: 8);
 
 /// Does whole vectors and says how many values these were.
 #[cfg(target_arch = "x86_64")]

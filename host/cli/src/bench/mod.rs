@@ -4,7 +4,11 @@
 mod micro;
 mod tpch;
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
 
 use crate::Failure;
 use crate::args::{Bench, BenchArgs};
@@ -23,4 +27,15 @@ fn cache_folder() -> Result<PathBuf, Failure> {
     let home = || Some(PathBuf::from(std::env::var_os("HOME")?).join(".cache"));
     let cache = cache.or_else(home).ok_or("no home folder: name one with --data")?;
     Ok(cache.join("pilaster"))
+}
+
+/// Appends records to `file`, one JSON object per line.
+fn append(file: &Path, records: impl IntoIterator<Item = impl Serialize>) -> Result<(), Failure> {
+    let opened = OpenOptions::new().create(true).append(true).open(file);
+    let mut out = opened.map_err(|error| format!("{}: {error}", file.display()))?;
+    for record in records {
+        serde_json::to_writer(&mut out, &record)?;
+        out.write_all(b"\n")?;
+    }
+    Ok(())
 }

@@ -39,6 +39,7 @@ mod null;
 mod offsets;
 mod page;
 mod records;
+mod source;
 mod utf8;
 mod validity;
 mod views;

@@ -6,13 +6,13 @@ use arrow::datatypes::{BinaryType, DataType, LargeBinaryType, LargeUtf8Type, Utf
 
 use crate::error::{Backend, Error};
 use crate::memory::Grant;
-use crate::parquet::{DataPage, DictionaryPage, Encoding, Malformed};
+use crate::parquet::{DataPage, DictionaryPage, Malformed};
 
 use super::arrays;
 use super::blocks::{BLOCK, Stretch, fill};
 use super::bytes::{Lengths, Plain, Values, early};
-use super::codes::Codes;
 use super::column::{Column, Fault};
+use super::source::{Source, check_size};
 use super::utf8;
 use super::views::check_plain;
 
@@ -30,11 +30,6 @@ pub(super) struct Offsets<O> {
     data: Vec<u8>,
     scratch: Vec<u32>,
     _offset: std::marker::PhantomData<O>,
-}
-
-enum Source {
-    Bytes(Values),
-    Codes(Codes),
 }
 
 /// Where the entries of a dictionary lie in its page.
@@ -108,7 +103,7 @@ impl<O: Offset> Offsets<O> {
         Offsets {
             text: matches!(data_type, DataType::Utf8 | DataType::LargeUtf8),
             data_type,
-            values: Source::Bytes(Values::Plain(Plain { bytes: Buffer::default(), at: 0 })),
+            values: Source::none(),
             dictionary: Entries::default(),
             lengths: Vec::new(),
             data: Vec::new(),
@@ -134,13 +129,7 @@ impl<O: Offset> Column for Offsets<O> {
     }
 
     fn page(&mut self, page: &DataPage) -> Result<(), Fault> {
-        check_size(&page.values)?;
-        self.values = if page.encoding == Encoding::Dictionary {
-            Source::Codes(Codes::new(&page.values, page.levels)?)
-        } else {
-            let values = Values::new(page.encoding, &page.values, page.levels)?;
-            Source::Bytes(values.ok_or_else(|| Malformed::new("encoding is not for byte arrays"))?)
-        };
+        self.values = Source::of(page)?;
         Ok(())
     }
 
@@ -186,10 +175,7 @@ impl<O: Offset> Column for Offsets<O> {
     }
 
     fn skip(&mut self, values: usize) -> Result<(), Fault> {
-        match &mut self.values {
-            Source::Bytes(source) => source.skip(values),
-            Source::Codes(codes) => Ok(codes.skip(values)?),
-        }
+        self.values.skip(values)
     }
 
     fn finish(&mut self, _: usize, nulls: Option<NullBuffer>) -> Result<ArrayRef, Fault> {
@@ -283,12 +269,4 @@ fn grow<O: Offset>(data: &mut Vec<u8>, more: usize, grant: &mut Grant) -> Result
         .into());
     }
     Ok(grant.reserve(data, more)?)
-}
-
-/// Places are 32 bits wide.
-fn check_size(bytes: &Buffer) -> Result<(), Malformed> {
-    match i32::try_from(bytes.len()) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Malformed::new("page over 2^31 bytes")),
-    }
 }

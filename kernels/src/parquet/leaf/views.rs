@@ -12,13 +12,13 @@ use arrow::buffer::{Buffer, NullBuffer};
 use arrow::datatypes::{BinaryViewType, DataType, StringViewType};
 
 use crate::memory::Grant;
-use crate::parquet::{DataPage, DictionaryPage, Encoding, Malformed};
+use crate::parquet::{DataPage, DictionaryPage, Malformed};
 
 use super::arrays;
 use super::blocks::{BLOCK, Stretch, fill};
 use super::bytes::{Lengths, Plain, Prefixes, Values, early};
-use super::codes::Codes;
 use super::column::{Column, Fault};
+use super::source::{Source, check_size};
 use super::utf8;
 
 /// Bytes that a view holds itself.
@@ -36,11 +36,6 @@ pub(super) struct Views {
     buffers: Buffers,
     out: Vec<u128>,
     scratch: Vec<u128>,
-}
-
-enum Source {
-    Bytes(Values),
-    Codes(Codes),
 }
 
 /// A dictionary's views.
@@ -69,7 +64,7 @@ impl Views {
         Views {
             text: data_type == DataType::Utf8View,
             data_type,
-            values: Source::Bytes(Values::Plain(Plain { bytes: Buffer::default(), at: 0 })),
+            values: Source::none(),
             dictionary: None,
             buffers: Buffers::default(),
             out: Vec::new(),
@@ -96,14 +91,8 @@ impl Column for Views {
     }
 
     fn page(&mut self, page: &DataPage) -> Result<(), Fault> {
-        check_size(&page.values)?;
         self.buffers.page = None;
-        self.values = if page.encoding == Encoding::Dictionary {
-            Source::Codes(Codes::new(&page.values, page.levels)?)
-        } else {
-            let values = Values::new(page.encoding, &page.values, page.levels)?;
-            Source::Bytes(values.ok_or_else(|| Malformed::new("encoding is not for byte arrays"))?)
-        };
+        self.values = Source::of(page)?;
         Ok(())
     }
 
@@ -138,10 +127,7 @@ impl Column for Views {
     }
 
     fn skip(&mut self, values: usize) -> Result<(), Fault> {
-        match &mut self.values {
-            Source::Bytes(source) => source.skip(values),
-            Source::Codes(codes) => Ok(codes.skip(values)?),
-        }
+        self.values.skip(values)
     }
 
     fn finish(&mut self, _: usize, nulls: Option<NullBuffer>) -> Result<ArrayRef, Fault> {
@@ -345,13 +331,5 @@ fn renumber(views: &mut [u128], index: u32) {
         if *view as u32 as usize > INLINE {
             *view = *view & !INDEX | u128::from(index) << 64;
         }
-    }
-}
-
-/// Offsets in views are 32 bits wide, of which Arrow uses 31.
-fn check_size(bytes: &Buffer) -> Result<(), Malformed> {
-    match i32::try_from(bytes.len()) {
-        Ok(_) => Ok(()),
-        Err(_) => Err(Malformed::new("page over 2^31 bytes")),
     }
 }

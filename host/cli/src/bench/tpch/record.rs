@@ -1,7 +1,5 @@
 //! Results as JSON lines: one object per query and engine.
 
-use std::fs::OpenOptions;
-use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -35,13 +33,7 @@ struct Record<'a> {
 
 /// Appends `results` to `file`.
 pub fn append(file: &Path, args: &TpchArgs, threads: usize, results: &[Measured]) -> Result<(), Failure> {
-    let opened = OpenOptions::new().create(true).append(true).open(file);
-    let mut out = opened.map_err(|error| format!("{}: {error}", file.display()))?;
-    for measured in results {
-        serde_json::to_writer(&mut out, &record(args, threads, measured))?;
-        out.write_all(b"\n")?;
-    }
-    Ok(())
+    crate::bench::append(file, results.iter().map(|measured| record(args, threads, measured)))
 }
 
 fn record<'a>(args: &TpchArgs, threads: usize, measured: &'a Measured) -> Record<'a> {
