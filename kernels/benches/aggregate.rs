@@ -10,8 +10,8 @@ use arrow::array::{ArrayRef, AsArray, Decimal64Array, DictionaryArray, Int32Arra
 use arrow::datatypes::{DataType, Decimal128Type, Int32Type, Int64Type};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pilaster_kernels::aggregate::cpu::CpuAggregate;
-use pilaster_kernels::aggregate::{Aggregate, AggregateFunction, AggregateSpec};
-use pilaster_kernels::expr::{Expr, OverflowMode, Rounding};
+use pilaster_kernels::aggregate::{Aggregate, AggregateFunction, AggregateSpec, FloatSum};
+use pilaster_kernels::expr::Expr;
 use pilaster_kernels::memory::Unlimited;
 
 /// Rows of a batch, as a scan hands them on.
@@ -29,14 +29,7 @@ fn noise(seed: u64) -> impl Iterator<Item = u64> {
 }
 
 fn aggregate(function: AggregateFunction, column: usize, from: DataType, to: DataType) -> Aggregate {
-    Aggregate {
-        function,
-        input: Some(Expr::column(column, from)),
-        filter: None,
-        data_type: to,
-        overflow: OverflowMode::Checked,
-        rounding: Rounding::HalfAwayFromZero,
-    }
+    Aggregate::new(function, vec![Expr::column(column, from)], to)
 }
 
 /// Two flags, quantity, price, discounted price, charge, discount; the columns that Q1 aggregates, already computed.
@@ -62,11 +55,10 @@ fn q1_spec() -> Arc<AggregateSpec> {
         |column| aggregate(AggregateFunction::Sum, column, decimal.clone(), DataType::Decimal128(38, 2));
     let avg =
         |column| aggregate(AggregateFunction::Avg, column, decimal.clone(), DataType::Decimal128(19, 6));
-    let mut count = aggregate(AggregateFunction::CountRows, 0, DataType::Null, DataType::Int64);
-    count.input = None;
+    let count = Aggregate::new(AggregateFunction::CountRows, Vec::new(), DataType::Int64);
     let aggregates = vec![sum(2), sum(3), sum(4), sum(5), avg(2), avg(3), avg(6), count];
     let keys = vec![Expr::column(0, DataType::Utf8), Expr::column(1, DataType::Utf8)];
-    Arc::new(AggregateSpec { predicate: None, keys, aggregates })
+    Arc::new(AggregateSpec { predicate: None, keys, aggregates, float_sum: FloatSum::Fast })
 }
 
 fn run(spec: &Arc<AggregateSpec>, batches: &[Batch]) -> Vec<ArrayRef> {
@@ -120,7 +112,12 @@ fn by_groups(criterion: &mut Criterion) {
             .collect();
         let sum = aggregate(AggregateFunction::Sum, 1, DataType::Int64, DataType::Int64);
         let keys = vec![Expr::column(0, DataType::Int64)];
-        let spec = Arc::new(AggregateSpec { predicate: None, keys, aggregates: vec![sum] });
+        let spec = Arc::new(AggregateSpec {
+            predicate: None,
+            keys,
+            aggregates: vec![sum],
+            float_sum: FloatSum::Fast,
+        });
         let total = |column: &ArrayRef| column.as_primitive::<Int64Type>().values().iter().sum::<i64>();
         let expected: i64 = batches.iter().map(|batch| total(&batch[1])).sum();
         assert_eq!(total(&run(&spec, &batches)[1]), expected);

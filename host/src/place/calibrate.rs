@@ -12,8 +12,8 @@ use arrow::buffer::Buffer;
 use arrow::datatypes::DataType;
 use pilaster_kernels::Result;
 use pilaster_kernels::aggregate::gpu::{GpuAggregate, GpuAggregateSettings};
-use pilaster_kernels::aggregate::{Aggregate, AggregateFunction, AggregateSpec};
-use pilaster_kernels::expr::{Expr, OverflowMode, Rounding};
+use pilaster_kernels::aggregate::{Aggregate, AggregateFunction, AggregateSpec, FloatSum};
+use pilaster_kernels::expr::Expr;
 use pilaster_kernels::gpu::column::pack;
 use pilaster_kernels::gpu::{BufferInit, Program};
 use serde::{Deserialize, Serialize};
@@ -138,15 +138,9 @@ fn sum(device: &Device, rows: i32) -> Result<Program> {
     let column: ArrayRef = Arc::new(Int32Array::from_iter_values(0..rows));
     let binding_bytes = device.tier().binding_bytes;
     let columns = pack(&[&[column]], &[DataType::Int32], &[0], binding_bytes)?;
-    let aggregate = Aggregate {
-        function: AggregateFunction::Sum,
-        input: Some(Expr::column(0, DataType::Int32)),
-        filter: None,
-        data_type: DataType::Int64,
-        overflow: OverflowMode::Checked,
-        rounding: Rounding::default(),
-    };
-    let spec = AggregateSpec { predicate: None, keys: Vec::new(), aggregates: vec![aggregate] };
+    let operand = Expr::column(0, DataType::Int32);
+    let aggregates = vec![Aggregate::new(AggregateFunction::Sum, vec![operand], DataType::Int64)];
+    let spec = AggregateSpec { predicate: None, keys: Vec::new(), aggregates, float_sum: FloatSum::Fast };
     GpuAggregate::new(&spec, &columns, device.tier(), GpuAggregateSettings::default())?.program()
 }
 

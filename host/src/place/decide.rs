@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pilaster_kernels::aggregate::Aggregate;
 use pilaster_kernels::aggregate::gpu::GpuAggregate;
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::filter::gpu::GpuFilter;
@@ -138,7 +139,7 @@ fn supports(pipeline: &Pipeline, tier: &Tier, size: Size) -> Result<()> {
         Sink::Aggregate { keys, aggregates } => pipeline.branches.iter().try_for_each(|branch| {
             let spec = branch.aggregate_spec(keys, aggregates)?;
             GpuAggregate::supports(&spec, tier)?;
-            let operands = spec.aggregates.iter().flat_map(|one| one.input.iter().chain(&one.filter));
+            let operands = spec.aggregates.iter().flat_map(Aggregate::exprs);
             let exprs: Vec<_> = spec.predicate.iter().chain(&spec.keys).chain(operands).collect();
             packable(branch, &exprs)
         }),

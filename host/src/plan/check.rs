@@ -79,15 +79,15 @@ pub(crate) fn same_columns(left: &Schema, right: &Schema, what: &str) -> Result<
 
 /// Operand, filter and result type of an aggregate belong together.
 pub(super) fn aggregate(aggregate: &Aggregate, input: &Schema) -> Result<()> {
-    for expr in aggregate.input.iter().chain(&aggregate.filter) {
+    for expr in aggregate.exprs() {
         columns(expr, input)?;
     }
     if let Some(filter) = &aggregate.filter {
         boolean(filter, "an aggregate's filter")?;
     }
-    let operand = aggregate.input.as_ref().map(Expr::data_type);
+    let operand = aggregate.inputs.first().map(Expr::data_type);
     let result = &aggregate.data_type;
-    let fits = match (aggregate.function, &operand) {
+    let fits = match (&aggregate.function, &operand) {
         (AggregateFunction::CountRows, None) | (AggregateFunction::Count, Some(_)) => {
             matches!(result, DataType::Int64 | DataType::UInt64)
         }
@@ -97,11 +97,17 @@ pub(super) fn aggregate(aggregate: &Aggregate, input: &Schema) -> Result<()> {
             ordered(operand, "the operand of min or max")?;
             logical(operand) == logical(result)
         }
-        (AggregateFunction::CountRows, Some(_)) | (_, None) => false,
+        (AggregateFunction::BoolAnd | AggregateFunction::BoolOr, Some(operand)) => {
+            logical(operand) == DataType::Boolean && *result == DataType::Boolean
+        }
+        (AggregateFunction::BitAnd | AggregateFunction::BitOr | AggregateFunction::BitXor, Some(operand)) => {
+            operand.is_integer() && operand == result
+        }
+        _ => false,
     };
     if !fits {
         let operand = operand.map_or_else(|| "nothing".to_owned(), |operand| operand.to_string());
-        return Err(Error::invalid(format!("{:?} of {operand} cannot give {result}", aggregate.function)));
+        return Err(Error::invalid(format!("{} of {operand} cannot give {result}", aggregate.function)));
     }
     Ok(())
 }

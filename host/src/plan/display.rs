@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use pilaster_kernels::aggregate::{Aggregate, AggregateFunction};
+use pilaster_kernels::aggregate::Aggregate;
 use pilaster_kernels::expr::Expr;
 
 use super::{Operator, Plan};
@@ -74,16 +74,18 @@ fn list(exprs: &[Expr]) -> String {
 }
 
 fn call(aggregate: &Aggregate) -> String {
-    let name = match aggregate.function {
-        AggregateFunction::CountRows | AggregateFunction::Count => "count",
-        AggregateFunction::Sum => "sum",
-        AggregateFunction::Min => "min",
-        AggregateFunction::Max => "max",
-        AggregateFunction::Avg => "avg",
-    };
-    let operand = aggregate.input.as_ref().map_or_else(|| "*".to_owned(), ToString::to_string);
+    let operands: Vec<String> = aggregate.inputs.iter().map(ToString::to_string).collect();
+    let operands = if operands.is_empty() { "*".to_owned() } else { operands.join(", ") };
+    let distinct = if aggregate.distinct { "distinct " } else { "" };
+    let mut shown = format!("{}({distinct}{operands}", aggregate.function);
+    for (at, key) in aggregate.order_by.iter().enumerate() {
+        let direction = if key.descending { "desc" } else { "asc" };
+        let nulls = if key.nulls_first { "first" } else { "last" };
+        let by = if at == 0 { " order by" } else { "," };
+        shown += &format!("{by} {} {direction} nulls {nulls}", key.expr);
+    }
     match &aggregate.filter {
-        Some(filter) => format!("{name}({operand}) filter ({filter})"),
-        None => format!("{name}({operand})"),
+        Some(filter) => format!("{shown}) filter ({filter})"),
+        None => shown + ")",
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use pilaster_kernels::aggregate::Aggregate;
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::{Result, sort::SortKey};
 
@@ -20,7 +21,7 @@ pub(crate) fn readings(pipeline: &Pipeline) -> Result<Vec<Arc<Reading>>> {
             return Ok(Arc::new(Reading::new(branch, &branch.columns.iter().collect::<Vec<_>>())));
         };
         let spec = branch.aggregate_spec(keys, aggregates)?;
-        let operands = spec.aggregates.iter().flat_map(|one| one.input.iter().chain(&one.filter));
+        let operands = spec.aggregates.iter().flat_map(Aggregate::exprs);
         let exprs: Vec<&Expr> = spec.keys.iter().chain(operands).collect();
         Ok(Arc::new(Reading::new(branch, &exprs)))
     };

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use pilaster_kernels::aggregate::Aggregate;
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::{Backend, Result};
 
@@ -136,7 +137,7 @@ impl Cut {
     fn breaker(&mut self, mut branches: Vec<Branch>, sink: Sink, plan: &Plan, id: usize) -> Branch {
         let exprs: Vec<&Expr> = match &sink {
             Sink::Aggregate { keys, aggregates } => {
-                let operands = aggregates.iter().flat_map(|one| one.input.iter().chain(&one.filter));
+                let operands = aggregates.iter().flat_map(Aggregate::exprs);
                 keys.iter().chain(operands).collect()
             }
             _ => Vec::new(),

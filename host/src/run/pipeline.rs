@@ -8,7 +8,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::SchemaRef;
-use pilaster_kernels::aggregate::{Aggregate, AggregateSpec};
+use pilaster_kernels::aggregate::{Aggregate, AggregateSpec, FloatSum, OrderKey};
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::sort::SortKey;
 use pilaster_kernels::{Error, Result};
@@ -109,9 +109,11 @@ impl Branch {
     /// Where the sink's expressions do not fit the branch's columns: a plan that was not checked.
     pub(crate) fn aggregate_spec(&self, keys: &[Expr], aggregates: &[Aggregate]) -> Result<AggregateSpec> {
         let inline = |expr: &Expr| expr.substitute(&self.columns);
+        let order = |key: &OrderKey| Ok::<_, Error>(OrderKey { expr: inline(&key.expr)?, ..key.clone() });
         let aggregates = aggregates.iter().map(|aggregate| {
             Ok::<_, Error>(Aggregate {
-                input: aggregate.input.as_ref().map(inline).transpose()?,
+                inputs: aggregate.inputs.iter().map(inline).collect::<Result<_, _>>()?,
+                order_by: aggregate.order_by.iter().map(order).collect::<Result<_, _>>()?,
                 filter: aggregate.filter.as_ref().map(inline).transpose()?,
                 ..aggregate.clone()
             })
@@ -120,6 +122,7 @@ impl Branch {
             predicate: self.predicate.clone(),
             keys: keys.iter().map(inline).collect::<Result<_, _>>()?,
             aggregates: aggregates.collect::<Result<_, _>>()?,
+            float_sum: FloatSum::default(),
         })
     }
 }

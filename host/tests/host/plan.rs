@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
 use pilaster::aggregate::{Aggregate, AggregateFunction};
-use pilaster::expr::{CompareOp, Expr, OverflowMode, Rounding};
+use pilaster::expr::{CompareOp, Expr};
 use pilaster::plan::{MemorySource, Plan};
 use pilaster::sort::SortKey;
 use pilaster::{Error, Result};
@@ -27,14 +27,7 @@ fn positive() -> Expr {
 }
 
 fn sum(input: Option<Expr>, data_type: DataType) -> Aggregate {
-    Aggregate {
-        function: AggregateFunction::Sum,
-        input,
-        filter: None,
-        data_type,
-        overflow: OverflowMode::Checked,
-        rounding: Rounding::default(),
-    }
+    Aggregate::new(AggregateFunction::Sum, input.into_iter().collect(), data_type)
 }
 
 fn refused(plan: Result<Plan>) -> String {

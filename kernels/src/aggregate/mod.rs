@@ -1,41 +1,56 @@
-//! Aggregation: sum, count, min, max and avg, over all rows or by group.
+//! Aggregation, over all rows or by group.
 //!
 //! Integer and decimal sums are exact: the accumulator is wide enough that the order of rows and merges never shows, and
 //! only a *final* sum that does not fit its type is an overflow. Float sums are in `Float64`, see [`AggregateFunction::Sum`].
 
 use arrow::datatypes::DataType;
 
+use crate::error::{Error, Result};
 use crate::expr::{Expr, OverflowMode, Rounding};
 
 pub mod cpu;
 pub mod gpu;
 pub mod partial;
 
-/// What is computed over the rows of a group. Nulls are skipped.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum AggregateFunction {
-    /// `count(*)`: rows, whatever they hold.
-    CountRows,
-    /// `count(x)`: rows where `x` is not null.
-    Count,
-    /// `sum(x)`. Integers and decimals are summed exactly. Floats in `Float64`: relative error at most `n * 2^-53` of the
-    /// sum of magnitudes; any NaN, or infinities of both signs, give NaN. Null over no rows.
-    Sum,
-    /// `min(x)`, in the order of comparison expressions. Null over no rows. All ordered types.
-    Min,
-    /// `max(x)`, likewise.
-    Max,
-    /// `avg(x)`: the exact sum over the count, divided once. Float64 for integers and floats, decimal for decimals.
-    Avg,
+mod function;
+
+pub use function::{AggregateFunction, Fraction, Regression};
+
+/// How floats are summed: sums, means, variances, covariances and what is made of them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum FloatSum {
+    /// In `Float64`; the relative error of a sum is at most `n * 2^-53` of the sum of magnitudes, and the last places may
+    /// differ between backends and runs.
+    #[default]
+    Fast,
+    /// Independent of the order of rows: the same bits on every backend, thread count and run. A sum is the exact one,
+    /// rounded once.
+    Reproducible,
+}
+
+/// One key of an aggregate's own ORDER BY.
+#[derive(Debug, Clone, PartialEq)]
+pub struct OrderKey {
+    /// What rows are ordered by.
+    pub expr: Expr,
+    /// Greatest first.
+    pub descending: bool,
+    /// Nulls before all values, whatever the direction.
+    pub nulls_first: bool,
 }
 
 /// One aggregate of an [`AggregateSpec`].
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct Aggregate {
     /// The function.
     pub function: AggregateFunction,
-    /// Its operand; none for [`AggregateFunction::CountRows`].
-    pub input: Option<Expr>,
+    /// Its operands, as many as [`AggregateFunction::operands`] says.
+    pub inputs: Vec<Expr>,
+    /// Only distinct values of the operand count; see [`AggregateFunction`] for where that is of use.
+    pub distinct: bool,
+    /// The order of rows that the function sees, where it depends on it; then the order of the input. Empty: the order
+    /// of the input alone.
+    pub order_by: Vec<OrderKey>,
     /// `FILTER (WHERE ...)`: only rows where this is true count.
     pub filter: Option<Expr>,
     /// Result type, as the plan's schema names it.
@@ -44,6 +59,36 @@ pub struct Aggregate {
     pub overflow: OverflowMode,
     /// How a decimal average is rounded.
     pub rounding: Rounding,
+}
+
+impl Aggregate {
+    /// `function` over `inputs`: all rows, overflow checked, halves rounded away from zero.
+    #[must_use]
+    pub fn new(function: AggregateFunction, inputs: Vec<Expr>, data_type: DataType) -> Self {
+        Self {
+            function,
+            inputs,
+            distinct: false,
+            order_by: Vec::new(),
+            filter: None,
+            data_type,
+            overflow: OverflowMode::Checked,
+            rounding: Rounding::HalfAwayFromZero,
+        }
+    }
+
+    /// Every expression that is evaluated for it: operands, keys of its order, its filter.
+    pub fn exprs(&self) -> impl Iterator<Item = &Expr> {
+        self.inputs.iter().chain(self.order_by.iter().map(|key| &key.expr)).chain(&self.filter)
+    }
+
+    /// The first operand, as a function of one operand has it.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where there is none.
+    pub fn operand(&self) -> Result<&Expr> {
+        self.inputs.first().ok_or_else(|| Error::invalid(format!("{} without an operand", self.function)))
+    }
 }
 
 /// A whole aggregation over the input columns of a pipeline: predicate, keys and aggregates are expressions over the
@@ -57,4 +102,6 @@ pub struct AggregateSpec {
     pub keys: Vec<Expr>,
     /// Aggregates.
     pub aggregates: Vec<Aggregate>,
+    /// How floats are summed.
+    pub float_sum: FloatSum,
 }

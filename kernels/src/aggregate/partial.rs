@@ -27,6 +27,20 @@ pub enum StateColumn {
     },
     /// min and max: the best value so far in the input's type, null where there was none.
     Extreme(ArrayRef),
+    /// Every other function: the columns of its accumulator's state.
+    Arrays(Vec<ArrayRef>),
+}
+
+impl StateColumn {
+    fn has_len(&self, groups: usize) -> bool {
+        match self {
+            StateColumn::Count(counts) => counts.len() == groups,
+            StateColumn::Integer { sums, counts } => sums.len() == groups && counts.len() == groups,
+            StateColumn::Float { sums, counts } => sums.len() == groups && counts.len() == groups,
+            StateColumn::Extreme(values) => values.len() == groups,
+            StateColumn::Arrays(columns) => columns.iter().all(|column| column.len() == groups),
+        }
+    }
 }
 
 /// Groups with their keys and states. A group may occur in many partials; merging joins them.
@@ -53,14 +67,8 @@ impl Partial {
         if spec.keys.is_empty() && self.groups != 1 {
             return Err(Error::invalid(format!("{} groups without keys", self.groups)));
         }
-        let keys = self.keys.iter().map(|key| key.len());
-        let states = self.states.iter().flat_map(|state| match state {
-            StateColumn::Count(counts) => [counts.len(), counts.len()],
-            StateColumn::Integer { sums, counts } => [sums.len(), counts.len()],
-            StateColumn::Float { sums, counts } => [sums.len(), counts.len()],
-            StateColumn::Extreme(values) => [values.len(), values.len()],
-        });
-        if keys.chain(states).any(|len| len != self.groups) {
+        let keys = self.keys.iter().all(|key| key.len() == self.groups);
+        if !keys || !self.states.iter().all(|state| state.has_len(self.groups)) {
             return Err(Error::invalid("columns of a partial differ in length"));
         }
         Ok(())

@@ -78,7 +78,7 @@ fn operand(aggregate: &Aggregate, row: &[Datum]) -> Answer<Option<Datum>> {
     {
         return Ok(None);
     }
-    let value = aggregate.input.as_ref().map_or(Ok(Datum::Bool(true)), |input| evaluate(input, row))?;
+    let value = aggregate.inputs.first().map_or(Ok(Datum::Bool(true)), |input| evaluate(input, row))?;
     Ok((!value.is_null()).then_some(value))
 }
 
@@ -112,6 +112,7 @@ fn fold(aggregate: &Aggregate, values: &[Datum]) -> Answer<(Datum, Option<f64>)>
             return Ok((values.iter().max_by(|a, b| a.order(b)).expect("not empty").clone(), Some(0.0)));
         }
         F::Sum | F::Avg => {}
+        _ => panic!("no reference for {}", aggregate.function),
     }
     let mean = aggregate.function == F::Avg;
     let ints: Option<Vec<i128>> =
@@ -129,7 +130,7 @@ fn fold(aggregate: &Aggregate, values: &[Datum]) -> Answer<(Datum, Option<f64>)>
 }
 
 fn exact(aggregate: &Aggregate, sum: BigInt, count: usize, mean: bool) -> Answer<(Datum, Option<f64>)> {
-    let input = aggregate.input.as_ref().expect("a sum has an operand").data_type();
+    let input = aggregate.operand().expect("a sum has an operand").data_type();
     let to = &aggregate.data_type;
     if !mean {
         // Engines that wrap do so in the machine integer, also beyond a decimal's precision.

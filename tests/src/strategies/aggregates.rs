@@ -1,39 +1,28 @@
 //! Aggregations over the columns of a batch.
 
 use arrow::datatypes::DataType;
-use pilaster_kernels::aggregate::{Aggregate, AggregateFunction, AggregateSpec};
+use pilaster_kernels::aggregate::{Aggregate, AggregateFunction, AggregateSpec, FloatSum};
 use pilaster_kernels::expr::{Expr, OverflowMode, Rounding};
 
 use super::{Choices, ExprLimits, boolean_expr, expr};
 
-fn build(function: AggregateFunction, input: Option<Expr>, data_type: DataType) -> Aggregate {
-    Aggregate {
-        function,
-        input,
-        filter: None,
-        data_type,
-        overflow: OverflowMode::Checked,
-        rounding: Rounding::HalfAwayFromZero,
-    }
-}
-
 /// `count(*)`.
 #[must_use]
 pub fn count_rows() -> Aggregate {
-    build(AggregateFunction::CountRows, None, DataType::Int64)
+    Aggregate::new(AggregateFunction::CountRows, Vec::new(), DataType::Int64)
 }
 
 /// `count(input)`.
 #[must_use]
 pub fn count(input: Expr) -> Aggregate {
-    build(AggregateFunction::Count, Some(input), DataType::Int64)
+    Aggregate::new(AggregateFunction::Count, vec![input], DataType::Int64)
 }
 
 /// `min(input)` or `max(input)`.
 #[must_use]
 pub fn extreme(function: AggregateFunction, input: Expr) -> Aggregate {
     let data_type = input.data_type();
-    build(function, Some(input), data_type)
+    Aggregate::new(function, vec![input], data_type)
 }
 
 /// `sum(input)` in the type that SQL gives it: 64 bits, a decimal of ten digits more, or Float64.
@@ -46,7 +35,7 @@ pub fn sum(input: Expr) -> Aggregate {
         T::Decimal32(p, s) | T::Decimal64(p, s) | T::Decimal128(p, s) => T::Decimal128((p + 10).min(38), s),
         _ => T::Int64,
     };
-    build(AggregateFunction::Sum, Some(input), data_type)
+    Aggregate::new(AggregateFunction::Sum, vec![input], data_type)
 }
 
 /// `avg(input)`: Float64, or a decimal of four digits more.
@@ -59,7 +48,7 @@ pub fn avg(input: Expr) -> Aggregate {
         }
         _ => T::Float64,
     };
-    build(AggregateFunction::Avg, Some(input), data_type)
+    Aggregate::new(AggregateFunction::Avg, vec![input], data_type)
 }
 
 /// Any aggregate over any operand.
@@ -106,5 +95,5 @@ pub fn aggregate_spec(limits: &ExprLimits, most_keys: usize, choices: &mut Choic
     let aggregates = 1 + choices.pick(4);
     let aggregates = (0..aggregates).map(|_| aggregate(limits, choices)).collect();
     let predicate = (choices.pick(3) == 1).then(|| boolean_expr(limits, choices));
-    AggregateSpec { predicate, keys, aggregates }
+    AggregateSpec { predicate, keys, aggregates, float_sum: FloatSum::Fast }
 }

@@ -15,8 +15,8 @@ use pilaster::Cancellation;
 use pilaster::device::{Device, Profile, ShaderMode};
 use pilaster_kernels::aggregate::gpu::{GpuAggregate, GpuAggregateSettings, Grouping, Outcome};
 use pilaster_kernels::aggregate::partial::{Partial, StateColumn};
-use pilaster_kernels::aggregate::{Aggregate, AggregateFunction, AggregateSpec};
-use pilaster_kernels::expr::{CompareOp, Expr, OverflowMode, Rounding};
+use pilaster_kernels::aggregate::{Aggregate, AggregateFunction, AggregateSpec, FloatSum};
+use pilaster_kernels::expr::{CompareOp, Expr};
 use pilaster_kernels::gpu::column::pack;
 use pilaster_kernels::keys::order_words;
 use pilaster_kernels::sort::{SortKey, gpu as rank_sort};
@@ -170,7 +170,7 @@ impl<'a> Query<'a> {
         for &input in inputs {
             let sums: &[_] = if table[input].data_type().is_numeric() { &[Sum, Avg] } else { &[] };
             let functions = [Count, Min, Max].iter().chain(sums);
-            aggregates.extend(functions.map(|&function| (function, Some(input), false)));
+            aggregates.extend(functions.map(|function| (function.clone(), Some(input), false)));
             aggregates.push((Max, Some(input), true));
         }
         Query { keys, aggregates, predicate: true }
@@ -179,18 +179,16 @@ impl<'a> Query<'a> {
     fn spec(&self, table: &[ArrayRef]) -> AggregateSpec {
         let number = column(table, NUMBER);
         let predicate = Expr::compare(CompareOp::Lt, number, Expr::literal(4000i32)).unwrap();
-        let aggregate = |&(function, input, filtered): &(AggregateFunction, Option<usize>, bool)| Aggregate {
-            function,
-            input: input.map(|input| column(table, input)),
-            filter: filtered.then(|| column(table, FLAG)),
-            data_type: DataType::Int64,
-            overflow: OverflowMode::Checked,
-            rounding: Rounding::HalfAwayFromZero,
+        let aggregate = |(function, input, filtered): &(AggregateFunction, Option<usize>, bool)| {
+            let inputs = input.iter().map(|&input| column(table, input)).collect();
+            let filter = filtered.then(|| column(table, FLAG));
+            Aggregate { filter, ..Aggregate::new(function.clone(), inputs, DataType::Int64) }
         };
         AggregateSpec {
             predicate: self.predicate.then_some(predicate),
             keys: self.keys.iter().map(|&key| column(table, key)).collect(),
             aggregates: self.aggregates.iter().map(aggregate).collect(),
+            float_sum: FloatSum::Fast,
         }
     }
 
@@ -209,7 +207,7 @@ impl<'a> Query<'a> {
             }
         }
         let states = |rows: Vec<usize>| {
-            self.aggregates.iter().map(|aggregate| reference(table, &rows, *aggregate)).collect()
+            self.aggregates.iter().map(|aggregate| reference(table, &rows, aggregate.clone())).collect()
         };
         groups.into_iter().map(|(key, rows)| (key, states(rows))).collect()
     }
@@ -240,6 +238,7 @@ fn reference(
             }
             best.unwrap_or(Cell::Null).show()
         }
+        function => panic!("no reference for {function}"),
     }
 }
 
@@ -283,6 +282,7 @@ fn shown(partial: &Partial) -> BTreeMap<Vec<String>, Vec<String>> {
                 format!("{} of {}", Cell::Float(sums[row]).show(), counts[row])
             }
             StateColumn::Extreme(array) => cell(array, row).show(),
+            StateColumn::Arrays(_) => panic!("the device has no accumulators"),
         });
         (key, states.collect())
     };

@@ -25,17 +25,16 @@ pub struct Case {
 
 impl fmt::Debug for Case {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let AggregateSpec { predicate, keys, aggregates } = &self.spec;
+        let AggregateSpec { predicate, keys, aggregates, float_sum } = &self.spec;
+        writeln!(f, "{float_sum:?} float sums")?;
         predicate.iter().try_for_each(|predicate| writeln!(f, "where {predicate}"))?;
         keys.iter().try_for_each(|key| writeln!(f, "by {key} as {}", key.data_type()))?;
         for aggregate in aggregates {
-            let input = aggregate
-                .input
-                .as_ref()
-                .map_or("*".to_string(), |input| format!("{input} as {}", input.data_type()));
+            let inputs = aggregate.inputs.iter().map(|input| format!("{input} as {}", input.data_type()));
+            let input = inputs.collect::<Vec<_>>().join(", ");
             let filter = aggregate.filter.as_ref().map_or(String::new(), |filter| format!(" where {filter}"));
             let (function, data_type, overflow) =
-                (aggregate.function, &aggregate.data_type, aggregate.overflow);
+                (&aggregate.function, &aggregate.data_type, aggregate.overflow);
             writeln!(
                 f,
                 "{function:?}({input}){filter} as {data_type}, {overflow:?}, {:?}",

@@ -6,7 +6,7 @@ use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::DataType;
 use pilaster::device::ShaderMode;
 use pilaster_kernels::Result;
-use pilaster_kernels::aggregate::AggregateSpec;
+use pilaster_kernels::aggregate::{AggregateSpec, FloatSum};
 use pilaster_kernels::expr::{CompareOp, Expr, Scalar};
 use pilaster_kernels::sort::SortKey;
 use pilaster_shaders::Shader;
@@ -54,6 +54,7 @@ fn aggregation_case() -> aggregation::Case {
         predicate: None,
         keys: vec![Expr::column(2, DataType::Utf8)],
         aggregates: vec![sum(price()), avg(price()), count_rows(), count(Expr::column(0, DataType::Int64))],
+        float_sum: FloatSum::Fast,
     };
     aggregation::Case { input: input(), spec }
 }

@@ -2,7 +2,7 @@
 //! than code.
 
 use arrow::datatypes::{DataType, TimeUnit};
-use pilaster_kernels::aggregate::{Aggregate, AggregateFunction as F, AggregateSpec};
+use pilaster_kernels::aggregate::{Aggregate, AggregateFunction as F, AggregateSpec, FloatSum};
 use pilaster_kernels::expr::like::LikePattern;
 use pilaster_kernels::expr::{
     ArithmeticOp as A, CastMode, CompareOp as C, Expr, OverflowMode, Rounding, Scalar,
@@ -245,7 +245,7 @@ pub fn expressions(most_rows: usize) -> impl Strategy<Value = Case> {
 }
 
 fn spec(predicate: Option<Expr>, keys: Vec<Expr>, aggregates: Vec<Aggregate>) -> AggregateSpec {
-    AggregateSpec { predicate, keys, aggregates }
+    AggregateSpec { predicate, keys, aggregates, float_sum: FloatSum::Fast }
 }
 
 fn aggregate_shapes() -> Vec<AggregateSpec> {

@@ -83,20 +83,20 @@ fn lower_function(
     }
     let function = recognise(aggregate)?;
     let arguments = aggregate.expressions();
-    let input = match (function, arguments.as_slice()) {
-        (AggregateFunction::CountRows, _) => None,
-        (_, [argument]) => Some(expr::lower(argument, schema)?),
-        _ => return Err(unsupported(format!("aggregate {}", aggregate.name()))),
+    let inputs = match function {
+        AggregateFunction::CountRows => Vec::new(),
+        _ => arguments.iter().map(|argument| expr::lower(argument, schema)).collect::<Result<_>>()?,
     };
+    if inputs.len() > 1 {
+        return Err(unsupported(format!("aggregate {}", aggregate.name())));
+    }
     let filter = filter.map(|filter| expr::lower(filter, schema)).transpose()?;
     Ok(Aggregate {
-        function,
-        input,
         filter,
-        data_type: data_type.clone(),
         // DataFusion's integer sums wrap, its decimal averages are truncated.
         overflow: OverflowMode::Wrap,
         rounding: Rounding::Truncate,
+        ..Aggregate::new(function, inputs, data_type.clone())
     })
 }
 
@@ -116,7 +116,7 @@ fn recognise(aggregate: &AggregateFunctionExpr) -> Result<AggregateFunction> {
         (function.is::<Max>(), AggregateFunction::Max),
         (function.is::<Avg>(), AggregateFunction::Avg),
     ];
-    let found = known.iter().find(|(is, _)| *is).map(|(_, function)| *function);
+    let found = known.into_iter().find(|(is, _)| *is).map(|(_, function)| function);
     found.ok_or_else(|| unsupported(format!("aggregate {}", aggregate.fun().name())))
 }
 

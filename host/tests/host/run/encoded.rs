@@ -12,7 +12,6 @@ use parquet::file::reader::{FileReader, SerializedFileReader};
 use parquet::schema::types::ColumnPath;
 use pilaster::aggregate::{Aggregate, AggregateFunction};
 use pilaster::device::Fault;
-use pilaster::expr::{OverflowMode, Rounding};
 use pilaster::scan::Scan;
 use pilaster::{Error, Report};
 use tempfile::TempDir;
@@ -122,9 +121,7 @@ fn filtered(input: Plan, table: &RecordBatch) -> Plan {
 /// Groups by flag and day: sums, extremes and counts of the others.
 fn grouped(input: Plan, table: &RecordBatch) -> Plan {
     let aggregate = |name: &str, function, index: usize, data_type| {
-        let input = Some(column(table, index));
-        let (overflow, rounding) = (OverflowMode::Checked, Rounding::default());
-        (name.to_owned(), Aggregate { function, input, filter: None, data_type, overflow, rounding })
+        (name.to_owned(), Aggregate::new(function, vec![column(table, index)], data_type))
     };
     use AggregateFunction::{Count, Max, Min, Sum};
     let aggregates = vec![

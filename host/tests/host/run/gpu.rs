@@ -26,14 +26,7 @@ pub(super) fn opened(config: SessionConfig) -> Option<Session> {
 }
 
 fn aggregate(function: AggregateFunction, input: Option<Expr>) -> Aggregate {
-    Aggregate {
-        function,
-        input,
-        filter: None,
-        data_type: DataType::Int64,
-        overflow: OverflowMode::Checked,
-        rounding: Rounding::default(),
-    }
+    Aggregate::new(function, input.into_iter().collect(), DataType::Int64)
 }
 
 /// Filter, groups by name, sort: two pipelines.

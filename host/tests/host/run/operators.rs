@@ -19,14 +19,7 @@ fn value_of(id: i64) -> Option<i64> {
 }
 
 fn aggregate(function: AggregateFunction, input: Option<Expr>) -> Aggregate {
-    Aggregate {
-        function,
-        input,
-        filter: None,
-        data_type: DataType::Int64,
-        overflow: OverflowMode::Checked,
-        rounding: Rounding::default(),
-    }
+    Aggregate::new(function, input.into_iter().collect(), DataType::Int64)
 }
 
 fn twice(expr: Expr) -> Expr {

@@ -14,7 +14,7 @@ use crate::keys::decode::{from_integers, to_declared};
 
 /// Counts, as the declared integer type.
 pub(super) fn counts(counts: &[u64], aggregate: &Aggregate) -> Result<ArrayRef> {
-    let overflow = |_| overflow("count", aggregate.input.as_ref());
+    let overflow = |_| overflow("count", aggregate.inputs.first());
     match value_type(&aggregate.data_type) {
         DataType::UInt64 => to_declared(Arc::new(UInt64Array::from(counts.to_vec())), &aggregate.data_type),
         _ => {
@@ -32,7 +32,7 @@ pub(super) fn sums(totals: impl Iterator<Item = (Total, u64)>, aggregate: &Aggre
     if to.is_floating() {
         let floats = totals
             .map(|(total, count)| {
-                let sum = total.value().ok_or_else(|| overflow("sum", aggregate.input.as_ref()))?;
+                let sum = total.value().ok_or_else(|| overflow("sum", aggregate.inputs.first()))?;
                 Ok((count > 0).then(|| to_f64(sum) / 10f64.powi(scale)))
             })
             .collect::<Result<Float64Array>>()?;
@@ -51,7 +51,7 @@ fn sum(total: Total, scale: i32, to: &DataType, aggregate: &Aggregate) -> Result
     let fits = |value: &i256| fits(*value, to);
     let exact = total.value();
     let rescaled = exact.and_then(|sum| divide(sum, 1, scale_of(to) - scale, aggregate.rounding));
-    rescaled.filter(fits).ok_or_else(|| overflow("sum", aggregate.input.as_ref()))
+    rescaled.filter(fits).ok_or_else(|| overflow("sum", aggregate.inputs.first()))
 }
 
 /// Exact sums of integers and decimals over their number of values.
@@ -61,7 +61,7 @@ pub(super) fn averages(
 ) -> Result<ArrayRef> {
     let scale = scale_of(&input_type(aggregate));
     let to = value_type(&aggregate.data_type);
-    let failed = || overflow("avg", aggregate.input.as_ref());
+    let failed = || overflow("avg", aggregate.inputs.first());
     if to.is_floating() {
         let floats = totals
             .map(|(total, count)| {
@@ -106,7 +106,7 @@ pub(super) fn overflow(operator: &str, input: Option<&Expr>) -> Error {
 }
 
 fn input_type(aggregate: &Aggregate) -> DataType {
-    aggregate.input.as_ref().map_or(DataType::Null, Expr::data_type)
+    aggregate.inputs.first().map_or(DataType::Null, Expr::data_type)
 }
 
 fn scale_of(data_type: &DataType) -> i32 {

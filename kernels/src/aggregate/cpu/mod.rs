@@ -6,7 +6,8 @@
 //! ```
 //! [`CpuAggregate::mode_name`] tells how groups are found: `ungrouped` without keys, else the mode of
 //! [`GroupIndex`], which states its rule. Equal operands share their evaluation, sum and count. Counting is shared
-//! further: an input without nulls so far has as many values as its group has rows.
+//! further: an input without nulls so far has as many values as its group has rows. A function that is none of count,
+//! sum, avg, min and max has an [`accumulator`] of its own.
 //!
 //! Bytes per row: the lanes of keys and inputs once, and 4 for the group number per input. Ideas: DuckDB's perfect hash
 //! aggregation and clustered aggregates, Velox's value ids, DataFusion's split of group values and accumulators.
@@ -14,30 +15,35 @@
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
-use arrow::buffer::BooleanBuffer;
 
+use super::AggregateSpec;
 use super::partial::{Partial, StateColumn};
-use super::{AggregateFunction, AggregateSpec};
 use crate::error::{Error, Result};
 use crate::expr::Expr;
-use crate::expr::cpu::{Evaluator, Predicate};
+use crate::expr::cpu::{Evaluator, Predicate, Vector};
 use crate::filter::Selection;
 use crate::keys::GroupIndex;
 use crate::keys::lanes::LaneColumn;
 use crate::memory::{Grant, Reserve};
 
+#[allow(dead_code, reason = "the functions that use all of it are being written")]
+mod accumulator;
 mod extremes;
 mod finish;
 mod floats;
 mod fold;
+mod frame;
+mod functions;
 mod plan;
 mod state;
 mod sums;
 #[cfg(test)]
 mod tests;
 
+use accumulator::{Accumulator, Rows};
 use fold::{Target, count_groups};
-use plan::Plan;
+use frame::{Evaluated, Frame, evaluate, positions_within};
+use plan::{Plan, Source};
 use state::InputState;
 
 /// Bytes of scratch per row of a batch: a normalised key and two group numbers.
@@ -50,20 +56,14 @@ const SCRATCH_BYTES: u64 = 16;
 /// use arrow::array::{ArrayRef, AsArray, Int64Array, StringArray};
 /// use arrow::datatypes::{DataType, Int64Type};
 /// use pilaster_kernels::aggregate::cpu::CpuAggregate;
-/// use pilaster_kernels::aggregate::{Aggregate, AggregateFunction, AggregateSpec};
-/// use pilaster_kernels::expr::{Expr, OverflowMode, Rounding};
+/// use pilaster_kernels::aggregate::{Aggregate, AggregateFunction, AggregateSpec, FloatSum};
+/// use pilaster_kernels::expr::Expr;
 /// use pilaster_kernels::memory::Unlimited;
 ///
-/// let sum = Aggregate {
-///     function: AggregateFunction::Sum,
-///     input: Some(Expr::column(1, DataType::Int64)),
-///     filter: None,
-///     data_type: DataType::Int64,
-///     overflow: OverflowMode::Checked,
-///     rounding: Rounding::HalfAwayFromZero,
-/// };
+/// let operand = Expr::column(1, DataType::Int64);
+/// let sum = Aggregate::new(AggregateFunction::Sum, vec![operand], DataType::Int64);
 /// let keys = vec![Expr::column(0, DataType::Utf8)];
-/// let spec = AggregateSpec { predicate: None, keys, aggregates: vec![sum] };
+/// let spec = AggregateSpec { predicate: None, keys, aggregates: vec![sum], float_sum: FloatSum::Fast };
 /// let mut aggregate = CpuAggregate::new(Arc::new(spec), Arc::new(Unlimited))?;
 /// let words: ArrayRef = Arc::new(StringArray::from(vec!["a", "b", "a"]));
 /// let numbers: ArrayRef = Arc::new(Int64Array::from(vec![1, 2, 3]));
@@ -81,7 +81,12 @@ pub struct CpuAggregate {
     index: Option<GroupIndex>,
     contexts: Vec<ContextState>,
     inputs: Vec<InputState>,
+    calls: Vec<Box<dyn Accumulator>>,
     numbers: Vec<u32>,
+    /// Rows that came in so far.
+    rows_seen: u64,
+    /// True where a function depends on the order of rows.
+    ordered: bool,
     scratch_rows: usize,
     grant: Grant,
 }
@@ -90,20 +95,14 @@ pub struct CpuAggregate {
 #[derive(Debug)]
 struct ContextState {
     filter: Option<Predicate>,
-    /// Its inputs; before them, in the first context, the keys.
+    /// Its inputs and arguments; before them, in the first context, the keys.
     evaluator: Evaluator,
+    /// How many of these become lanes: the keys and inputs.
+    lanes: usize,
     /// An engine's own function may have effects: it sees active rows only.
     external: bool,
     /// Rows per group; item 0 is the sink.
     rows: Vec<u64>,
-}
-
-/// Rows of a batch under evaluation: those of `selection`, of which those of `active` count.
-struct Frame {
-    selection: Selection,
-    active: Option<BooleanBuffer>,
-    columns: Vec<LaneColumn>,
-    rows: usize,
 }
 
 impl CpuAggregate {
@@ -118,8 +117,9 @@ impl CpuAggregate {
         for context in &plan.contexts {
             let keys = if contexts.is_empty() { spec.keys.as_slice() } else { &[] };
             let inputs = context.inputs.iter().map(|&input| &plan.inputs[input].expr);
-            let exprs: Vec<&Expr> = keys.iter().chain(inputs).collect();
+            let exprs: Vec<&Expr> = keys.iter().chain(inputs).chain(&context.arguments).collect();
             contexts.push(ContextState {
+                lanes: keys.len() + context.inputs.len(),
                 filter: context.filter.as_ref().map(Predicate::new).transpose()?,
                 evaluator: Evaluator::new(exprs.iter().copied())?,
                 external: exprs.into_iter().any(has_external),
@@ -128,6 +128,10 @@ impl CpuAggregate {
         }
         let predicate = spec.predicate.as_ref().map(Predicate::new).transpose()?;
         let inputs = plan.inputs.iter().map(InputState::new).collect();
+        let called = plan.calls.iter().map(|call| &spec.aggregates[call.aggregate]);
+        let calls = called.map(|aggregate| functions::accumulator(aggregate, spec.float_sum));
+        let calls = calls.collect::<Result<_>>()?;
+        let ordered = spec.aggregates.iter().any(|aggregate| aggregate.function.ordered());
         let grant = Grant::new(memory);
         Ok(Self {
             spec,
@@ -136,18 +140,33 @@ impl CpuAggregate {
             index,
             contexts,
             inputs,
+            calls,
             numbers: Vec::new(),
+            rows_seen: 0,
+            ordered,
             scratch_rows: 0,
             grant,
         })
     }
 
-    /// Adds the rows of a batch: the columns that the spec's expressions read, each of `rows` rows.
+    /// Adds the rows of a batch, which follow those that came before: the columns that the spec's expressions read, each
+    /// of `rows` rows.
     ///
     /// # Errors
     /// Those of the expressions; [`Error::InvalidInput`] for columns of other lengths; [`Error::OutOfMemory`] where a
     /// reservation is refused. The aggregation is of no further use then.
     pub fn consume(&mut self, columns: &[ArrayRef], rows: usize) -> Result<()> {
+        let first = self.rows_seen;
+        self.consume_at(first, columns, rows)
+    }
+
+    /// [`CpuAggregate::consume`] for rows that stand at `first` in the whole input, for functions that depend on the
+    /// order of rows. Positions of several aggregations that will merge must differ.
+    ///
+    /// # Errors
+    /// As of [`CpuAggregate::consume`].
+    pub fn consume_at(&mut self, first: u64, columns: &[ArrayRef], rows: usize) -> Result<()> {
+        self.rows_seen = first.saturating_add(rows as u64);
         if let Some(column) = columns.iter().find(|column| column.len() != rows) {
             return Err(Error::invalid(format!("a column of {} rows in a batch of {rows}", column.len())));
         }
@@ -164,13 +183,24 @@ impl CpuAggregate {
         let numbers = std::mem::take(&mut self.numbers);
         let target =
             if frame.active.is_none() && self.index.is_none() { Target::One } else { Target::Each(&numbers) };
-        let keys = self.spec.keys.len();
-        self.add(0, &frame.columns[keys..], frame.rows, target)?;
+        let positions = self.positions(first, &frame.selection);
+        self.add(0, frame.inputs(), target, &positions)?;
         for context in 1..self.contexts.len() {
-            self.add_filtered(context, columns, &frame, target)?;
+            self.add_filtered(context, columns, &frame, target, first)?;
         }
         self.numbers = numbers;
         Ok(())
+    }
+
+    /// Where rows stand in the whole input; nothing where no function asks.
+    fn positions(&self, first: u64, selection: &Selection) -> Vec<u64> {
+        if !self.ordered {
+            return Vec::new();
+        }
+        if selection.is_all() {
+            return (0..selection.rows() as u64).map(|row| first.saturating_add(row)).collect();
+        }
+        selection.indices().iter().map(|&row| first.saturating_add(row.into())).collect()
     }
 
     /// Evaluates keys and inputs. Where most rows are active, all are evaluated and the others sent to the sink, which
@@ -180,28 +210,29 @@ impl CpuAggregate {
         let context = &self.contexts[0];
         let rows = selection.rows();
         let mostly = selection.count() < rows && selection.count() * 2 > rows;
+        let keys = self.spec.keys.len();
         if mostly
             && !context.external
-            && let Ok(columns) = evaluate(&context.evaluator, columns, rows, None)
+            && let Ok(values) = evaluate(&context.evaluator, context.lanes, columns, rows, None)
         {
             return Ok(Frame {
                 active: Some(selection.bitmap()),
                 selection: Selection::all(rows),
-                columns,
-                rows,
+                values,
+                keys,
             });
         }
-        let columns = evaluate(&context.evaluator, columns, rows, Some(&selection))?;
-        let rows = selection.count();
-        Ok(Frame { selection, active: None, columns, rows })
+        let values = evaluate(&context.evaluator, context.lanes, columns, rows, Some(&selection))?;
+        Ok(Frame { selection, active: None, values, keys })
     }
 
     /// Group numbers of the frame's rows, where there is more than one place for a row to go.
     fn number_rows(&mut self, frame: &Frame) -> Result<()> {
         match &mut self.index {
             Some(index) => {
-                let keys = frame.columns[..self.spec.keys.len()].to_vec();
-                index.assign(keys, frame.rows, frame.active.as_ref(), &mut self.numbers, &mut self.grant)
+                let keys = frame.keys().to_vec();
+                let rows = frame.values.rows;
+                index.assign(keys, rows, frame.active.as_ref(), &mut self.numbers, &mut self.grant)
             }
             None => {
                 self.numbers.clear();
@@ -220,6 +251,7 @@ impl CpuAggregate {
         columns: &[ArrayRef],
         frame: &Frame,
         target: Target,
+        first: u64,
     ) -> Result<()> {
         let state = &self.contexts[context];
         let Some(filter) = &state.filter else {
@@ -230,29 +262,36 @@ impl CpuAggregate {
             None => frame.selection.clone(),
         };
         let selection = filter.select(columns, counted.rows(), Some(&counted))?;
-        let rows = selection.count();
-        let inputs = evaluate(&state.evaluator, columns, selection.rows(), Some(&selection))?;
+        let values = evaluate(&state.evaluator, state.lanes, columns, selection.rows(), Some(&selection))?;
+        let positions = self.positions(first, &selection);
         match target {
-            Target::One => self.add(context, &inputs, rows, Target::One),
+            Target::One => self.add(context, values.all(), Target::One, &positions),
             Target::Each(numbers) => {
                 let numbers: Vec<u32> =
-                    positions(&selection, &frame.selection).map(|row| numbers[row]).collect();
-                self.add(context, &inputs, rows, Target::Each(&numbers))
+                    positions_within(&selection, &frame.selection).map(|row| numbers[row]).collect();
+                self.add(context, values.all(), Target::Each(&numbers), &positions)
             }
         }
     }
 
-    /// Adds evaluated inputs of a context.
-    fn add(&mut self, context: usize, columns: &[LaneColumn], rows: usize, target: Target) -> Result<()> {
+    /// Adds evaluated inputs and arguments of a context.
+    fn add(&mut self, context: usize, values: Evaluated, target: Target, positions: &[u64]) -> Result<()> {
         let groups = self.groups();
         let state = &mut self.contexts[context];
+        let shape = &self.plan.contexts[context];
         self.grant.resize(&mut state.rows, groups + 1, 0)?;
-        for (&input, column) in self.plan.contexts[context].inputs.iter().zip(columns) {
+        for (&input, column) in shape.inputs.iter().zip(values.lanes) {
             self.inputs[input].add(column, target, &state.rows, groups, &mut self.grant)?;
         }
         match target {
-            Target::One => state.rows[1] += rows as u64,
+            Target::One => state.rows[1] += values.rows as u64,
             Target::Each(numbers) => count_groups(numbers, &mut state.rows),
+        }
+        for &call in &shape.calls {
+            let arguments = &self.plan.calls[call].arguments;
+            let arguments: Vec<&Vector> = arguments.iter().map(|&at| &values.arguments[at]).collect();
+            let rows = Rows { arguments: &arguments, target, groups, positions };
+            self.calls[call].update(&rows, &mut self.grant)?;
         }
         Ok(())
     }
@@ -289,6 +328,9 @@ impl CpuAggregate {
             }
             add_counts(rows, theirs.rows.iter().skip(1), &numbers);
         }
+        for (mine, theirs) in self.calls.iter_mut().zip(other.calls) {
+            mine.merge(&theirs.states(numbers.len())?, &numbers, groups, &mut self.grant)?;
+        }
         Ok(())
     }
 
@@ -308,20 +350,21 @@ impl CpuAggregate {
         let numbers = self.numbers_of(&partial.keys, partial.groups)?;
         let groups = self.groups();
         for (at, (state, aggregate)) in partial.states.iter().zip(&self.spec.aggregates).enumerate() {
-            let source = self.plan.sources[at];
-            match source.input {
-                Some(input) => {
-                    self.inputs[input].load(state, aggregate.function, &numbers, groups, &mut self.grant)?;
+            match (self.plan.sources[at], state) {
+                (Source::Input { input, .. }, state) => {
+                    let input = &mut self.inputs[input];
+                    input.load(state, &aggregate.function, &numbers, groups, &mut self.grant)?;
                 }
-                None => {
-                    let StateColumn::Count(counts) = state else {
-                        return Err(Error::invalid("a count was due"));
-                    };
-                    let rows = &mut self.contexts[source.context].rows;
+                (Source::Rows { context }, StateColumn::Count(counts)) => {
+                    let rows = &mut self.contexts[context].rows;
                     rows.clear();
                     rows.resize(groups + 1, 0);
                     add_counts(rows, counts.iter(), &numbers);
                 }
+                (Source::Call(call), StateColumn::Arrays(states)) => {
+                    self.calls[call].merge(states, &numbers, groups, &mut self.grant)?;
+                }
+                _ => return Err(Error::invalid(format!("a state that is none of {}", aggregate.function))),
             }
         }
         for (context, state) in self.plan.contexts.iter().zip(&mut self.contexts) {
@@ -352,28 +395,30 @@ impl CpuAggregate {
     ///
     /// # Errors
     /// [`Error::ArithmeticOverflow`] where an exact sum exceeds 256 bits.
-    pub fn into_partial(self) -> Result<Partial> {
+    pub fn into_partial(mut self) -> Result<Partial> {
         let groups = self.groups();
-        let states =
-            (0..self.spec.aggregates.len()).map(|at| self.partial_state(at)).collect::<Result<Vec<_>>>()?;
-        Ok(Partial { groups, keys: self.key_arrays()?, states })
+        let keys = self.key_arrays()?;
+        let mut calls = std::mem::take(&mut self.calls).into_iter();
+        let states = self.plan.sources.iter().zip(&self.spec.aggregates).map(|(&source, aggregate)| {
+            match source {
+                Source::Rows { context } => Ok(StateColumn::Count(self.counts(context, None))),
+                Source::Input { context, input } => {
+                    self.inputs[input].partial(aggregate, self.counts(context, Some(input)))
+                }
+                // Calls stand in the order of their aggregates.
+                Source::Call(_) => calls.next().map_or_else(
+                    || Err(missing_call()),
+                    |call| Ok(StateColumn::Arrays(call.states(groups)?)),
+                ),
+            }
+        });
+        Ok(Partial { groups, keys, states: states.collect::<Result<_>>()? })
     }
 
-    fn partial_state(&self, at: usize) -> Result<StateColumn> {
-        let aggregate = &self.spec.aggregates[at];
-        let counts = self.counts(at);
-        let Some(input) = self.plan.sources[at].input.map(|input| &self.inputs[input]) else {
-            return Ok(StateColumn::Count(counts));
-        };
-        input.partial(aggregate, counts)
-    }
-
-    /// Values per group that aggregate number `at` has seen.
-    fn counts(&self, at: usize) -> Vec<u64> {
-        let source = self.plan.sources[at];
-        let rows = &self.contexts[source.context].rows;
-        let own = source.input.and_then(|input| self.inputs[input].counts());
-        let counts = own.unwrap_or(rows);
+    /// Rows per group under a context, or values of one of its inputs.
+    fn counts(&self, context: usize, input: Option<usize>) -> Vec<u64> {
+        let own = input.and_then(|input| self.inputs[input].counts());
+        let counts = own.unwrap_or(&self.contexts[context].rows);
         (1..=self.groups()).map(|group| counts.get(group).copied().unwrap_or(0)).collect()
     }
 
@@ -383,15 +428,17 @@ impl CpuAggregate {
     ///
     /// # Errors
     /// [`Error::ArithmeticOverflow`] where a sum or decimal average does not fit its type.
-    pub fn finish(self) -> Result<Vec<ArrayRef>> {
+    pub fn finish(mut self) -> Result<Vec<ArrayRef>> {
+        let groups = self.groups();
         let mut columns = self.key_arrays()?;
-        for (at, aggregate) in self.spec.aggregates.iter().enumerate() {
-            let counts = self.counts(at);
-            let input =
-                self.plan.sources[at].input.filter(|_| aggregate.function != AggregateFunction::Count);
-            columns.push(match input {
-                Some(input) => self.inputs[input].finish(aggregate, &counts)?,
-                None => finish::counts(&counts, aggregate)?,
+        let mut calls = std::mem::take(&mut self.calls).into_iter();
+        for (&source, aggregate) in self.plan.sources.iter().zip(&self.spec.aggregates) {
+            columns.push(match source {
+                Source::Rows { context } => finish::counts(&self.counts(context, None), aggregate)?,
+                Source::Input { context, input } => {
+                    self.inputs[input].finish(aggregate, &self.counts(context, Some(input)))?
+                }
+                Source::Call(_) => calls.next().ok_or_else(missing_call)?.finish(groups)?,
             });
         }
         Ok(columns)
@@ -417,28 +464,8 @@ fn add_counts<'a>(into: &mut [u64], counts: impl Iterator<Item = &'a u64>, numbe
     }
 }
 
-/// Where each row of `inner` lies among the rows of `outer`, which contains it.
-fn positions(inner: &Selection, outer: &Selection) -> impl Iterator<Item = usize> {
-    let outer: Vec<u32> = if outer.is_all() { Vec::new() } else { outer.indices().to_vec() };
-    let mut at = 0;
-    inner.indices().to_vec().into_iter().map(move |row| {
-        if outer.is_empty() {
-            return row as usize;
-        }
-        while outer.get(at).is_some_and(|&found| found < row) {
-            at += 1;
-        }
-        at
-    })
-}
-
-fn evaluate(
-    evaluator: &Evaluator,
-    columns: &[ArrayRef],
-    rows: usize,
-    selection: Option<&Selection>,
-) -> Result<Vec<LaneColumn>> {
-    evaluator.evaluate(columns, rows, selection)?.iter().map(LaneColumn::from_vector).collect()
+fn missing_call() -> Error {
+    Error::invalid("an aggregate lost its accumulator")
 }
 
 fn has_external(expr: &Expr) -> bool {

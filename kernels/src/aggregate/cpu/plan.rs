@@ -1,7 +1,8 @@
 //! What an aggregation computes, with everything that aggregates share made once.
 //!
-//! `sum(x)`, `avg(x)` and `count(x)` under one filter read one *input*: one evaluation, one sum, one count. Inputs under
-//! one `FILTER` form a *context*: rows are chosen once for all of them.
+//! `sum(x)`, `avg(x)` and `count(x)` under one filter read one *input*: one evaluation, one sum, one count. Every other
+//! function is a *call* with an accumulator of its own, over *arguments* that are evaluated once for all calls. Inputs and
+//! calls under one `FILTER` form a *context*: rows are chosen once for all of them.
 
 use arrow::datatypes::DataType;
 
@@ -15,6 +16,19 @@ pub(super) struct Context {
     pub(super) filter: Option<Expr>,
     /// Indices of its inputs.
     pub(super) inputs: Vec<usize>,
+    /// Distinct operands and sort keys of its calls.
+    pub(super) arguments: Vec<Expr>,
+    /// Indices of its calls.
+    pub(super) calls: Vec<usize>,
+}
+
+/// An aggregate with an accumulator of its own.
+#[derive(Debug)]
+pub(super) struct Call {
+    /// Number of the aggregate in the spec.
+    pub(super) aggregate: usize,
+    /// Where its operands, then its sort keys, lie among the context's arguments.
+    pub(super) arguments: Vec<usize>,
 }
 
 /// A distinct operand.
@@ -35,10 +49,13 @@ pub(super) enum SumKind {
 
 /// Where an aggregate finds its state.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Source {
-    pub(super) context: usize,
-    /// None for `count(*)`.
-    pub(super) input: Option<usize>,
+pub(super) enum Source {
+    /// The rows of a context: `count(*)`.
+    Rows { context: usize },
+    /// What is kept of an input.
+    Input { context: usize, input: usize },
+    /// An accumulator of its own.
+    Call(usize),
 }
 
 #[derive(Debug)]
@@ -46,25 +63,32 @@ pub(super) struct Plan {
     /// The first has no filter.
     pub(super) contexts: Vec<Context>,
     pub(super) inputs: Vec<Input>,
+    pub(super) calls: Vec<Call>,
     /// One per aggregate.
     pub(super) sources: Vec<Source>,
 }
 
 impl Plan {
     pub(super) fn new(spec: &AggregateSpec) -> Result<Self> {
-        let unfiltered = Context { filter: None, inputs: Vec::new() };
-        let mut plan = Self { contexts: vec![unfiltered], inputs: Vec::new(), sources: Vec::new() };
-        for aggregate in &spec.aggregates {
+        let mut plan = Self {
+            contexts: vec![Context::new(None)],
+            inputs: Vec::new(),
+            calls: Vec::new(),
+            sources: Vec::new(),
+        };
+        for (at, aggregate) in spec.aggregates.iter().enumerate() {
+            check_operands(aggregate)?;
             let context = plan.context(aggregate.filter.as_ref());
-            let input = match (aggregate.function, &aggregate.input) {
-                (AggregateFunction::CountRows, _) => None,
-                (_, Some(expr)) => Some(plan.input(expr, context)),
-                (function, None) => return Err(Error::invalid(format!("{function:?} without an operand"))),
+            let source = match aggregate.function {
+                AggregateFunction::CountRows => Source::Rows { context },
+                _ if shares_state(aggregate) => {
+                    let input = plan.input(aggregate.operand()?, context);
+                    plan.inputs[input].require(aggregate)?;
+                    Source::Input { context, input }
+                }
+                _ => plan.call(at, aggregate, context),
             };
-            if let Some(input) = input {
-                plan.inputs[input].require(aggregate)?;
-            }
-            plan.sources.push(Source { context, input });
+            plan.sources.push(source);
         }
         Ok(plan)
     }
@@ -72,7 +96,7 @@ impl Plan {
     fn context(&mut self, filter: Option<&Expr>) -> usize {
         let found = self.contexts.iter().position(|context| context.filter.as_ref() == filter);
         found.unwrap_or_else(|| {
-            self.contexts.push(Context { filter: filter.cloned(), inputs: Vec::new() });
+            self.contexts.push(Context::new(filter.cloned()));
             self.contexts.len() - 1
         })
     }
@@ -86,16 +110,58 @@ impl Plan {
             self.inputs.len() - 1
         })
     }
+
+    fn call(&mut self, at: usize, aggregate: &Aggregate, context: usize) -> Source {
+        let keys = aggregate.order_by.iter().map(|key| &key.expr);
+        let here = &mut self.contexts[context];
+        let arguments = aggregate.inputs.iter().chain(keys).map(|expr| here.argument(expr)).collect();
+        here.calls.push(self.calls.len());
+        self.calls.push(Call { aggregate: at, arguments });
+        Source::Call(self.calls.len() - 1)
+    }
+}
+
+impl Context {
+    fn new(filter: Option<Expr>) -> Self {
+        Self { filter, inputs: Vec::new(), arguments: Vec::new(), calls: Vec::new() }
+    }
+
+    fn argument(&mut self, expr: &Expr) -> usize {
+        let found = self.arguments.iter().position(|known| known == expr);
+        found.unwrap_or_else(|| {
+            self.arguments.push(expr.clone());
+            self.arguments.len() - 1
+        })
+    }
+}
+
+/// True for what is made of the count, sum and extremes of one operand.
+fn shares_state(aggregate: &Aggregate) -> bool {
+    use AggregateFunction as F;
+    match aggregate.function {
+        F::Count | F::Sum | F::Avg => aggregate.inputs.len() == 1 && !aggregate.distinct,
+        F::Min | F::Max => true,
+        _ => false,
+    }
+}
+
+fn check_operands(aggregate: &Aggregate) -> Result<()> {
+    let (least, most) = aggregate.function.operands();
+    let count = aggregate.inputs.len();
+    if (least..=most).contains(&count) {
+        return Ok(());
+    }
+    Err(Error::invalid(format!("{} of {count} operands", aggregate.function)))
 }
 
 impl Input {
     fn require(&mut self, aggregate: &Aggregate) -> Result<()> {
         let data_type = self.expr.data_type();
         match aggregate.function {
-            AggregateFunction::CountRows | AggregateFunction::Count => {}
             AggregateFunction::Sum | AggregateFunction::Avg => self.sum = Some(sum_kind(&data_type)?),
             AggregateFunction::Min => self.least = ordered(&data_type)?,
             AggregateFunction::Max => self.greatest = ordered(&data_type)?,
+            _ => {}
         }
         Ok(())
     }

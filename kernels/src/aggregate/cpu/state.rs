@@ -152,7 +152,7 @@ impl InputState {
     pub(super) fn load(
         &mut self,
         state: &StateColumn,
-        function: AggregateFunction,
+        function: &AggregateFunction,
         numbers: &[u32],
         groups: usize,
         grant: &mut Grant,
@@ -178,7 +178,7 @@ impl InputState {
                 if self.counts.is_none() {
                     self.load_counts(&seen, numbers, groups);
                 }
-                let greatest = function == AggregateFunction::Max;
+                let greatest = *function == AggregateFunction::Max;
                 let mut loaded = Extremes::new(greatest);
                 add_extremes(&mut loaded, values, numbers, groups, grant)?;
                 *(if greatest { &mut self.greatest } else { &mut self.least }) = Some(loaded);
@@ -212,7 +212,7 @@ impl InputState {
             let values = extremes.values(groups, |group| counts[group - 1], &self.expr.data_type())?;
             Ok(StateColumn::Extreme(values))
         };
-        match (aggregate.function, &self.integers, &self.floats) {
+        match (&aggregate.function, &self.integers, &self.floats) {
             (AggregateFunction::CountRows | AggregateFunction::Count, ..) => Ok(StateColumn::Count(counts)),
             (AggregateFunction::Min, ..) => best(&self.least),
             (AggregateFunction::Max, ..) => best(&self.greatest),
@@ -238,7 +238,7 @@ impl InputState {
             let extremes = extremes.as_ref().ok_or_else(|| Error::invalid("no extreme was kept"))?;
             extremes.values(counts.len(), |group| counts[group - 1], &aggregate.data_type)
         };
-        match (aggregate.function, &self.integers) {
+        match (&aggregate.function, &self.integers) {
             (AggregateFunction::CountRows | AggregateFunction::Count, _) => finish::counts(counts, aggregate),
             (AggregateFunction::Min, _) => best(&self.least),
             (AggregateFunction::Max, _) => best(&self.greatest),
@@ -246,6 +246,7 @@ impl InputState {
             (AggregateFunction::Avg, Some(sums)) => finish::averages(totals(sums).into_iter(), aggregate),
             (AggregateFunction::Sum, None) => finish::floats(self.floats.as_ref(), counts, false, aggregate),
             (AggregateFunction::Avg, None) => finish::floats(self.floats.as_ref(), counts, true, aggregate),
+            (function, _) => Err(Error::invalid(format!("{function} of an input's state"))),
         }
     }
 }

@@ -6,27 +6,21 @@ use arrow::array::*;
 use arrow::datatypes::*;
 
 use super::*;
-use crate::aggregate::Aggregate;
-use crate::expr::{OverflowMode, Rounding};
+use crate::aggregate::{Aggregate, AggregateFunction, FloatSum};
+use crate::expr::OverflowMode;
 use crate::memory::Unlimited;
 
 use AggregateFunction::{Avg, Count, CountRows, Max, Min, Sum};
 
 fn aggregate(function: AggregateFunction, column: usize, from: DataType, to: DataType) -> Aggregate {
-    Aggregate {
-        function,
-        input: (function != CountRows).then(|| Expr::column(column, from)),
-        filter: None,
-        data_type: to,
-        overflow: OverflowMode::Checked,
-        rounding: Rounding::HalfAwayFromZero,
-    }
+    let operand = (function != CountRows).then(|| Expr::column(column, from));
+    Aggregate::new(function, operand.into_iter().collect(), to)
 }
 
 fn spec(keys: &[DataType], aggregates: Vec<Aggregate>) -> Arc<AggregateSpec> {
     let keys =
         keys.iter().enumerate().map(|(index, data_type)| Expr::column(index, data_type.clone())).collect();
-    Arc::new(AggregateSpec { predicate: None, keys, aggregates })
+    Arc::new(AggregateSpec { predicate: None, keys, aggregates, float_sum: FloatSum::Fast })
 }
 
 fn array(array: impl Array + 'static) -> ArrayRef {
@@ -38,15 +32,19 @@ fn run(spec: &Arc<AggregateSpec>, batches: &[Vec<ArrayRef>]) -> Result<Vec<Array
     let start = || CpuAggregate::new(Arc::clone(spec), Arc::new(Unlimited));
     let mut whole = start()?;
     let mut halves = [start()?, start()?];
+    let mut parts = [start()?, start()?];
     for (at, batch) in batches.iter().enumerate() {
         let rows = batch.first().map_or(0, |column| column.len());
         whole.consume(batch, rows)?;
-        halves[usize::from(at * 2 >= batches.len())].consume(batch, rows)?;
+        let half = usize::from(at * 2 >= batches.len());
+        halves[half].consume(batch, rows)?;
+        parts[half].consume(batch, rows)?;
     }
     let whole = whole.finish();
     let [mut merged, last] = halves;
     let mut loaded = start()?;
-    let partials = (merged.clone_partial(), last.clone_partial());
+    let [first, second] = parts;
+    let partials = (first.into_partial(), second.into_partial());
     merged.merge(last)?;
     let merged = merged.finish();
     // A partial's float sum is one f64: what overflows on the way to it stays infinite.
@@ -66,15 +64,6 @@ fn run(spec: &Arc<AggregateSpec>, batches: &[Vec<ArrayRef>]) -> Result<Vec<Array
     }
     compare(&whole, &merged);
     whole
-}
-
-impl CpuAggregate {
-    /// The partial of a copy: the groups loaded into a fresh aggregation.
-    fn clone_partial(&self) -> Result<Partial> {
-        let states =
-            (0..self.spec.aggregates.len()).map(|at| self.partial_state(at)).collect::<Result<Vec<_>>>()?;
-        Ok(Partial { groups: self.groups(), keys: self.key_arrays()?, states })
-    }
 }
 
 fn compare(expected: &Result<Vec<ArrayRef>>, found: &Result<Vec<ArrayRef>>) {
@@ -413,6 +402,7 @@ fn predicate_and_filter_choose_rows() {
                 predicate: Some(Expr::column(2, DataType::Boolean)),
                 keys: keys.clone(),
                 aggregates: vec![plain, filtered, count],
+                float_sum: FloatSum::Fast,
             });
             let values = [Some(1), Some(10), None, Some(100), Some(1000), Some(10_000)];
             let chosen = [Some(true), None, Some(true), Some(false), Some(true), Some(true)];

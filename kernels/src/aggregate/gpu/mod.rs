@@ -39,7 +39,7 @@ use std::collections::HashMap;
 use pilaster_shaders::Tier;
 
 use crate::aggregate::partial::Partial;
-use crate::aggregate::{AggregateFunction, AggregateSpec};
+use crate::aggregate::{Aggregate, AggregateFunction, AggregateSpec};
 use crate::error::{Backend, Error, Result};
 use crate::expr::Expr;
 use crate::expr::wgsl::{self, ExprRequest, ValueInfo, ValueRequest};
@@ -140,17 +140,10 @@ impl GpuAggregate {
     /// # Errors
     /// [`Error::Unsupported`] naming what cannot.
     pub fn supports(spec: &AggregateSpec, tier: &Tier) -> Result<()> {
-        let filters = spec.aggregates.iter().filter_map(|aggregate| aggregate.filter.as_ref());
-        let inputs = spec.aggregates.iter().filter_map(|aggregate| aggregate.input.as_ref());
-        for expr in spec.predicate.iter().chain(&spec.keys).chain(filters).chain(inputs) {
+        spec.aggregates.iter().try_for_each(supports_function)?;
+        let operands = spec.aggregates.iter().flat_map(Aggregate::exprs);
+        for expr in spec.predicate.iter().chain(&spec.keys).chain(operands) {
             wgsl::supports(expr, tier)?;
-        }
-        for aggregate in &spec.aggregates {
-            let is_sum = matches!(aggregate.function, AggregateFunction::Sum | AggregateFunction::Avg);
-            let data_type = aggregate.input.as_ref().map(Expr::data_type);
-            if let Some(data_type) = data_type.filter(|data_type| is_sum && !data_type.is_numeric()) {
-                return Err(Error::unsupported(format!("sum of {data_type}"), Backend::Gpu));
-            }
         }
         Ok(())
     }
@@ -279,5 +272,21 @@ impl Writer<'_> {
         let request =
             PassRequest { mode, layout, index, tier: self.tier, keys: keys.len(), value_of: &value_of };
         stage::accumulate(&request, exprs)
+    }
+}
+
+/// Refuses functions without states on the device.
+fn supports_function(aggregate: &Aggregate) -> Result<()> {
+    use AggregateFunction as F;
+    let function = &aggregate.function;
+    let refused = |what: String| Err(Error::unsupported(what, Backend::Gpu));
+    if aggregate.distinct && !matches!(function, F::Min | F::Max) {
+        return refused(format!("{function} of distinct values"));
+    }
+    match (function, aggregate.inputs.as_slice()) {
+        (F::CountRows, []) | (F::Count | F::Min | F::Max, [_]) => Ok(()),
+        (F::Sum | F::Avg, [operand]) if operand.data_type().is_numeric() => Ok(()),
+        (F::Sum | F::Avg, [operand]) => refused(format!("{function} of {}", operand.data_type())),
+        (function, operands) => refused(format!("{function} of {} operands", operands.len())),
     }
 }

@@ -50,7 +50,8 @@ impl Operands {
         let mut operands = Operands::default();
         let mut seen: HashMap<Operand, usize> = HashMap::new();
         for aggregate in &spec.aggregates {
-            let operand = Operand { expr: aggregate.input.clone(), filter: aggregate.filter.clone() };
+            let operand =
+                Operand { expr: aggregate.inputs.first().cloned(), filter: aggregate.filter.clone() };
             if operand.expr.is_none() && operand.filter.is_none() {
                 operands.by_aggregate.push(None);
                 continue;
@@ -164,7 +165,7 @@ impl StateLayout {
             layout.count(None, infos);
         }
         for (aggregate, &operand) in spec.aggregates.iter().zip(&operands.by_aggregate) {
-            let slots = layout.aggregate(aggregate.function, operand, infos)?;
+            let slots = layout.aggregate(&aggregate.function, operand, infos)?;
             layout.aggregates.push(slots);
         }
         Ok(layout)
@@ -172,7 +173,7 @@ impl StateLayout {
 
     fn aggregate(
         &mut self,
-        function: AggregateFunction,
+        function: &AggregateFunction,
         operand: Option<usize>,
         infos: &[ValueInfo],
     ) -> Result<AggregateSlots> {
@@ -187,13 +188,14 @@ impl StateLayout {
                 Ok(AggregateSlots::Sum { sum: self.slot(kind, operand), count })
             }
             AggregateFunction::Min | AggregateFunction::Max => {
-                let greatest = function == AggregateFunction::Max;
+                let greatest = *function == AggregateFunction::Max;
                 let words = info(operand)?.class.words();
                 Ok(AggregateSlots::Extreme {
                     best: self.slot(SlotKind::Extreme { greatest, words }, operand),
                     count,
                 })
             }
+            function => Err(Error::unsupported(function, Backend::Gpu)),
         }
     }
 

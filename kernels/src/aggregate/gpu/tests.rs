@@ -12,9 +12,9 @@ use super::mode::{DIRECT_GROUPS, Digit, Mode, Site};
 use super::stage::{ENTRY_WORDS, KeyLayout, PLAN_HEAD};
 use super::state::{AggregateSlots, Merge, Operands, SlotKind, StateLayout};
 use super::{Capacity, program, values};
-use crate::aggregate::{Aggregate, AggregateFunction, AggregateSpec};
+use crate::aggregate::{Aggregate, AggregateFunction, AggregateSpec, FloatSum};
+use crate::expr::Expr;
 use crate::expr::wgsl::{Class, ValueInfo};
-use crate::expr::{Expr, OverflowMode, Rounding};
 use crate::gpu::column::Dictionary;
 
 fn info(index: usize, class: Class, nullable: bool, range: Option<(i128, i128)>) -> ValueInfo {
@@ -31,14 +31,8 @@ fn info(index: usize, class: Class, nullable: bool, range: Option<(i128, i128)>)
 }
 
 fn aggregate(function: AggregateFunction, column: Option<usize>) -> Aggregate {
-    Aggregate {
-        function,
-        input: column.map(|index| Expr::column(index, DataType::Int64)),
-        filter: None,
-        data_type: DataType::Int64,
-        overflow: OverflowMode::Checked,
-        rounding: Rounding::HalfAwayFromZero,
-    }
+    let operand = column.map(|index| Expr::column(index, DataType::Int64));
+    Aggregate::new(function, operand.into_iter().collect(), DataType::Int64)
 }
 
 fn layout_of(
@@ -47,8 +41,9 @@ fn layout_of(
     rows: u64,
     occupied: bool,
 ) -> StateLayout {
-    let aggregates = functions.iter().map(|&(function, column)| aggregate(function, column)).collect();
-    let spec = AggregateSpec { predicate: None, keys: vec![], aggregates };
+    let aggregates =
+        functions.iter().map(|(function, column)| aggregate(function.clone(), *column)).collect();
+    let spec = AggregateSpec { predicate: None, keys: vec![], aggregates, float_sum: FloatSum::Fast };
     StateLayout::new(&spec, &Operands::of(&spec), infos, rows, occupied).unwrap()
 }
 

@@ -84,9 +84,8 @@ impl Gpu {
     }
 
     fn partials(&self, spec: &AggregateSpec, input: &Batches, whole: &mut CpuAggregate) -> Result<()> {
-        let filters = spec.aggregates.iter().filter_map(|aggregate: &Aggregate| aggregate.filter.as_ref());
-        let inputs = spec.aggregates.iter().filter_map(|aggregate| aggregate.input.as_ref());
-        let used = columns_of(spec.predicate.iter().chain(&spec.keys).chain(filters).chain(inputs));
+        let operands = spec.aggregates.iter().flat_map(Aggregate::exprs);
+        let used = columns_of(spec.predicate.iter().chain(&spec.keys).chain(operands));
         let columns = self.pack(input, &used)?;
         let settings = GpuAggregateSettings {
             expected_groups: self.hostility.first_groups,

@@ -11,7 +11,7 @@ use pilaster_shaders::Tier;
 use super::{Avg, Count, CountRows, Max, Min, Sum, aggregate};
 use crate::aggregate::gpu::{Capacity, GpuAggregate, GpuAggregateSettings, Grouping, Outcome};
 use crate::aggregate::partial::StateColumn;
-use crate::aggregate::{Aggregate, AggregateSpec};
+use crate::aggregate::{Aggregate, AggregateSpec, FloatSum};
 use crate::error::{Backend, Error};
 use crate::expr::{CompareOp, Expr};
 use crate::gpu::column::{DeviceColumns, pack};
@@ -54,9 +54,13 @@ fn aggregates(indices: &[usize]) -> Vec<Aggregate> {
     let mut aggregates = vec![aggregate(CountRows, None)];
     for &index in indices {
         let sums: &[_] = if types()[index].is_numeric() { &[Sum, Avg] } else { &[] };
-        for &function in [Count, Min, Max].iter().chain(sums) {
-            let filter = (function == Max).then(|| column(2));
-            aggregates.push(Aggregate { input: Some(column(index)), filter, ..aggregate(function, None) });
+        for function in [Count, Min, Max].iter().chain(sums) {
+            let filter = (*function == Max).then(|| column(2));
+            aggregates.push(Aggregate {
+                inputs: vec![column(index)],
+                filter,
+                ..aggregate(function.clone(), None)
+            });
         }
     }
     aggregates
@@ -65,7 +69,12 @@ fn aggregates(indices: &[usize]) -> Vec<Aggregate> {
 fn spec(keys: &[usize], inputs: &[usize]) -> AggregateSpec {
     let predicate = Expr::compare(CompareOp::NotEq, column(0), Expr::literal(7i64)).unwrap();
     let keys = keys.iter().map(|&key| column(key)).collect();
-    AggregateSpec { predicate: Some(predicate), keys, aggregates: aggregates(inputs) }
+    AggregateSpec {
+        predicate: Some(predicate),
+        keys,
+        aggregates: aggregates(inputs),
+        float_sum: FloatSum::Fast,
+    }
 }
 
 fn prepare(spec: &AggregateSpec, tier: &Tier, grouping: Grouping) -> GpuAggregate {
@@ -123,7 +132,8 @@ fn text_depends_on_shape_only() {
         let batch: Vec<ArrayRef> = vec![Arc::new(Int64Array::from(vec![0, value]))];
         let columns = pack(&[&batch], &[DataType::Int64], &[0], 128 << 20).unwrap();
         let keys = vec![Expr::column(0, DataType::Int64)];
-        let spec = AggregateSpec { predicate: None, keys, aggregates: vec![aggregate(CountRows, None)] };
+        let aggregates = vec![aggregate(CountRows, None)];
+        let spec = AggregateSpec { predicate: None, keys, aggregates, float_sum: FloatSum::Fast };
         let settings = GpuAggregateSettings::default();
         let aggregate = GpuAggregate::new(&spec, &columns, &Tier::BASELINE, settings).unwrap();
         aggregate.program().unwrap().stages[0].shader.id
@@ -150,9 +160,10 @@ fn no_rows_give_one_group_or_none() {
                 assert_eq!(counts, &[0])
             }
             StateColumn::Extreme(array) => {
-                assert_eq!(array.data_type(), &aggregate.input.as_ref().unwrap().data_type());
+                assert_eq!(array.data_type(), &aggregate.inputs[0].data_type());
                 assert_eq!((array.len(), array.null_count()), (1, 1));
             }
+            StateColumn::Arrays(_) => panic!("{} has no accumulator", aggregate.function),
         }
     }
     for grouping in [Grouping::Auto, Grouping::HashTable] {
@@ -215,7 +226,8 @@ fn sums_of_strings_are_refused_before_the_data_is_seen() {
     let spec = AggregateSpec {
         predicate: None,
         keys: vec![],
-        aggregates: vec![Aggregate { input: Some(column(1)), ..aggregate(Sum, None) }],
+        aggregates: vec![Aggregate { inputs: vec![column(1)], ..aggregate(Sum, None) }],
+        float_sum: FloatSum::Fast,
     };
     let error = GpuAggregate::supports(&spec, &Tier::BASELINE).unwrap_err();
     assert!(matches!(error, Error::Unsupported { on_backend: Backend::Gpu, .. }), "{error}");
