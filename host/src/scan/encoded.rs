@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, NullArray};
-use arrow::datatypes::DataType;
+use arrow::datatypes::{DataType, Field};
 use pilaster_kernels::gpu::Storage;
 use pilaster_kernels::gpu::column::{Corrupt, EncodedColumn, packable};
 use pilaster_kernels::memory::Reserve;
@@ -16,6 +16,7 @@ use rayon::prelude::*;
 
 use super::group::{Flat, RowGroup};
 use super::page::ChunkPages;
+use super::stored::StoredLeaf;
 use super::types::as_logical;
 use super::{ReadOptions, RowRanges, Scan, ScanTask};
 
@@ -95,42 +96,59 @@ enum Found {
 
 /// Leaves a column to the device where it decodes it and that is less to send; else decodes it.
 fn decide(flat: Flat, rows: usize) -> Result<Found> {
-    if let Some(encoded) = encoded(&flat)? {
+    let Flat { field, stored, .. } = flat;
+    if let Some(encoded) = encoded(&field, &stored)? {
         return Ok(match pays(&encoded, rows) {
             true => Found::Encoded(encoded),
-            false => Found::Array(as_logical(&encoded.array(rows)?, &flat.field)?),
+            false => Found::Array(as_logical(&encoded.array(rows)?, &field)?),
         });
     }
-    let batch = flat.reader()?.read(rows)?;
+    let batch = stored.reader()?.read(rows)?;
     if batch.rows != rows {
         let reason = format!("it ends after {} of its rows", batch.rows);
-        return Err(flat.chunk.corrupt(flat.chunk.start(), reason));
+        return Err(stored.chunk.corrupt(stored.chunk.start(), reason));
     }
-    Ok(Found::Array(as_logical(&batch.array, &flat.field)?))
+    Ok(Found::Array(as_logical(&batch.array, &field)?))
 }
 
-/// A column's pages; none where it has no device form.
-fn encoded(flat: &Flat) -> Result<Option<EncodedColumn>> {
-    let text = flat.leaf.physical == Physical::ByteArray;
-    let decodes = flat.as_is
-        && packable(flat.field.data_type()).is_ok()
-        && Decode::supports(&flat.leaf).is_ok()
-        && (!text || flat.chunk.is_all_dictionary())
-        && !matches!(flat.field.data_type(), DataType::FixedSizeBinary(_) | DataType::Dictionary(_, _));
-    if !decodes {
+/// A column's pages; none where the packer has no form for them.
+fn encoded(field: &Field, stored: &StoredLeaf) -> Result<Option<EncodedColumn>> {
+    let packs = packable(field.data_type()).is_ok()
+        && !matches!(field.data_type(), DataType::FixedSizeBinary(_) | DataType::Dictionary(_, _));
+    if !packs {
         return Ok(None);
     }
-    let Some(segments) = segments(&flat.leaf, flat.pages())? else { return Ok(None) };
-    let chunk = Arc::clone(&flat.chunk);
+    let Pages::Device { segments, range } = pages_for_device(stored)? else { return Ok(None) };
+    let chunk = Arc::clone(&stored.chunk);
     let corrupt = Corrupt(Arc::new(move |place, malformed| chunk.corrupt(place, malformed)));
-    let leaf = flat.leaf.clone();
-    match range(&leaf, &segments) {
-        Ok(range) if fits(&leaf.data_type, range) => {
-            Ok(Some(EncodedColumn { leaf, segments: segments.into(), range, corrupt }))
-        }
-        Ok(_) | Err(DecodeError::Other(Error::Unsupported { .. })) => Ok(None),
-        Err(DecodeError::Other(error)) => Err(error),
-        Err(DecodeError::Malformed { place, malformed, .. }) => Err((corrupt.0)(place, &malformed)),
+    Ok(Some(EncodedColumn { leaf: stored.leaf.clone(), segments: segments.into(), range, corrupt }))
+}
+
+/// A leaf's pages, or why a device does not decode them.
+pub(super) enum Pages {
+    Device { segments: Vec<Segment>, range: Option<(i128, i128)> },
+    Host(String),
+}
+
+/// The pages of a leaf for a device; its values are those of the type.
+pub(super) fn pages_for_device(stored: &StoredLeaf) -> Result<Pages> {
+    let leaf = &stored.leaf;
+    let host = |reason: &str| Ok(Pages::Host(reason.into()));
+    if !stored.as_is {
+        return host("numbers of another unit");
+    }
+    if let Err(error) = Decode::supports(leaf) {
+        return host(&error.to_string());
+    }
+    if leaf.physical == Physical::ByteArray && !stored.chunk.is_all_dictionary() {
+        return host("strings without codes");
+    }
+    let Some(segments) = segments(leaf, stored.pages())? else { return host("pages without a device form") };
+    match range(leaf, &segments) {
+        Ok(range) if fits(&leaf.data_type, range) => Ok(Pages::Device { segments, range }),
+        Ok(_) => host("values beyond the type"),
+        Err(DecodeError::Other(Error::Unsupported { what, .. })) => Ok(Pages::Host(what)),
+        Err(error) => Err(stored.refused(error)),
     }
 }
 

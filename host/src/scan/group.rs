@@ -7,16 +7,17 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, NullArray, RecordBatch, RecordBatchOptions};
 use arrow::datatypes::{DataType, FieldRef, Schema, SchemaRef};
 use pilaster_kernels::memory::Reserve;
-use pilaster_kernels::parquet::{Leaf, LeafReader, Nested, assemble};
+use pilaster_kernels::parquet::{Leaf, LeafReader, Nested};
 use pilaster_kernels::{Error, Result};
 use rayon::prelude::*;
 
 use super::columns::Column;
 use super::file::{Place, ScanFile};
 use super::matching::Origin;
-use super::page::{Chunk, ChunkPages, Pool};
+use super::page::{Chunk, Pool};
 use super::prune::index;
 use super::shared::{Chunks, SharedChunks};
+use super::stored::{RootColumn, StoredLeaf, assembled};
 use super::types::{as_logical, decoded_flat, reads_as, stored_as_is};
 use super::{ReadOptions, Scan, ScanTask};
 
@@ -103,25 +104,35 @@ impl RowGroup {
             let arrow = self.file.schema.field(root).data_type();
             let mut column = self.file.decoding(root).filter(|_| reads_as(arrow, field.data_type()))?;
             let (position, leaf) = column.flat()?;
-            (leaf.max_repetition == 0).then(|| (index, arrow, *position, leaf.clone()))
+            (leaf.max_repetition == 0).then_some((index, root, *position))
         };
         let found: Vec<_> = columns.iter().filter_map(found).collect();
-        let chunks = self.fetch(
-            found.iter().map(|(_, _, position, _)| *position).collect::<BTreeSet<_>>().into_iter().collect(),
-        )?;
-        let flat = |(column, arrow, position, mut leaf): (usize, &DataType, usize, Leaf)| {
+        let leaves: BTreeSet<usize> = found.iter().map(|(_, _, position)| *position).collect();
+        let chunks = self.fetch(leaves.into_iter().collect())?;
+        let mut flat = Vec::with_capacity(found.len());
+        for (column, root, _) in found {
             let field = &self.fields[column].0;
-            let chunk = Arc::clone(chunks.get(&position)?);
-            leaf.data_type = decoded_flat(leaf.physical, arrow, field.data_type(), chunk.is_all_dictionary());
-            let descriptor = self.file.metadata.file_metadata().schema_descr().column(position);
-            let as_is = stored_as_is(&leaf.data_type, &descriptor);
-            let (pool, reserve) = (Arc::clone(&self.pool), Arc::clone(&self.reserve));
-            Some(Flat { column, field: Arc::clone(field), leaf, as_is, chunk, pool, reserve })
-        };
-        Ok(found.into_iter().filter_map(flat).collect())
+            let stored = self.stored(root, field, &chunks)?.leaves.into_iter().next();
+            flat.extend(stored.map(|stored| Flat { column, field: Arc::clone(field), stored }));
+        }
+        Ok(flat)
     }
 
-    fn column(&self, root: usize, field: &FieldRef, chunks: &Chunks) -> Result<ColumnReader> {
+    /// A column of the scan as it is stored, its chunks fetched; none where the file does not have it.
+    pub(super) fn root_column(&self, index: usize) -> Result<Option<RootColumn>> {
+        let (field, origin) = &self.fields[index];
+        let Some(root) = origin.root() else { return Ok(None) };
+        let chunks = self.fetch(self.file.leaves(root).collect())?;
+        self.stored(root, field, &chunks).map(Some)
+    }
+
+    /// A column that the file does not have.
+    pub(super) fn made(&self, index: usize, rows: usize) -> Result<ArrayRef> {
+        let (field, origin) = &self.fields[index];
+        origin.array(field, rows)
+    }
+
+    fn stored(&self, root: usize, field: &FieldRef, chunks: &Chunks) -> Result<RootColumn> {
         let place = Place { column: Some(field.name().clone()), ..self.place.clone() };
         let found = self.file.schema.field(root).data_type();
         let mut column: Column = self
@@ -132,13 +143,26 @@ impl RowGroup {
             let codes = chunks.get(position).is_some_and(|chunk| chunk.is_all_dictionary());
             leaf.data_type = decoded_flat(leaf.physical, found, field.data_type(), codes);
         }
-        let open = |(position, leaf)| {
+        let stored = |(position, leaf): (usize, Leaf)| {
             let chunk = chunks.get(&position).ok_or_else(|| place.corrupt("a leaf without a chunk"))?;
-            let pages = ChunkPages::new(Arc::clone(chunk), Arc::clone(&self.pool), Arc::clone(&self.reserve));
-            Ok(LeafReader::new(leaf, Box::new(pages))?.within(Arc::clone(&self.reserve)))
+            let descriptor = self.file.metadata.file_metadata().schema_descr().column(position);
+            Ok(StoredLeaf {
+                as_is: stored_as_is(&leaf.data_type, &descriptor),
+                leaf,
+                path: descriptor.path().string(),
+                chunk: Arc::clone(chunk),
+                pool: Arc::clone(&self.pool),
+                reserve: Arc::clone(&self.reserve),
+            })
         };
-        let leaves = column.leaves.into_iter().map(open).collect::<Result<Vec<_>>>()?;
-        Ok(ColumnReader { tree: column.tree, leaves, row: 0, field: Arc::clone(field), place })
+        let leaves = column.leaves.into_iter().map(stored).collect::<Result<Vec<_>>>()?;
+        Ok(RootColumn { tree: column.tree, leaves, field: Arc::clone(field), place })
+    }
+
+    fn column(&self, root: usize, field: &FieldRef, chunks: &Chunks) -> Result<ColumnReader> {
+        let RootColumn { tree, leaves, field, place } = self.stored(root, field, chunks)?;
+        let leaves = leaves.iter().map(StoredLeaf::reader).collect::<Result<Vec<_>>>()?;
+        Ok(ColumnReader { tree, leaves, row: 0, field, place })
     }
 
     /// The chunks of some leaves, neighbours in one read.
@@ -215,6 +239,11 @@ impl RowGroup {
     pub(super) fn width(&self) -> usize {
         self.fields.len()
     }
+
+    /// Rows of the row group.
+    pub(super) fn rows(&self) -> usize {
+        self.file.rows(self.row_group)
+    }
 }
 
 /// A column that is not nested, its pages not yet read.
@@ -222,27 +251,7 @@ pub(super) struct Flat {
     /// Position in the scan.
     pub(super) column: usize,
     pub(super) field: FieldRef,
-    pub(super) leaf: Leaf,
-    /// The stored numbers are those of the type, in its unit.
-    pub(super) as_is: bool,
-    pub(super) chunk: Arc<Chunk>,
-    pool: Arc<Pool>,
-    reserve: Arc<dyn Reserve>,
-}
-
-impl Flat {
-    /// The pages, from the first one on.
-    pub(super) fn pages(&self) -> ChunkPages {
-        ChunkPages::new(Arc::clone(&self.chunk), Arc::clone(&self.pool), Arc::clone(&self.reserve))
-    }
-
-    /// The column's decoder, within the task's budget.
-    ///
-    /// # Errors
-    /// [`Error::Unsupported`] for a type that is not decoded.
-    pub(super) fn reader(&self) -> Result<LeafReader> {
-        Ok(LeafReader::new(self.leaf.clone(), Box::new(self.pages()))?.within(Arc::clone(&self.reserve)))
-    }
+    pub(super) stored: StoredLeaf,
 }
 
 /// The field in the type that an array has.
@@ -315,14 +324,7 @@ impl ColumnReader {
             batches.push(batch);
         }
         self.row = rows.end;
-        let array = match (&self.tree, batches.as_slice()) {
-            (Nested::Leaf(_), [batch]) => Arc::clone(&batch.array),
-            // Leaves of one column that tell of different lists.
-            (tree, batches) => assemble(tree, batches).map_err(|error| match error {
-                Error::InvalidInput(reason) => self.place.corrupt(reason),
-                other => other,
-            })?,
-        };
+        let array = assembled(&self.tree, &batches, &self.place)?;
         as_logical(&array, &self.field)
     }
 }

@@ -93,17 +93,25 @@ fn widens(found: &DataType, wanted: &DataType) -> bool {
 
 /// True where the numbers that the file stores are those of the type, in its unit.
 pub(super) fn stored_as_is(data_type: &DataType, descriptor: &ColumnDescriptor) -> bool {
-    match data_type {
-        DataType::Timestamp(unit, _) => match descriptor.logical_type_ref() {
-            Some(LogicalType::Timestamp(stored)) => matches!(
-                (unit, stored.unit),
-                (TimeUnit::Millisecond, StoredUnit::MILLIS)
-                    | (TimeUnit::Microsecond, StoredUnit::MICROS)
-                    | (TimeUnit::Nanosecond, StoredUnit::NANOS)
-            ),
-            _ => false,
-        },
-        DataType::Time32(_) | DataType::Time64(_) | DataType::Date64 | DataType::Duration(_) => false,
-        _ => true,
-    }
+    let (unit, stored) = match (data_type, descriptor.logical_type_ref()) {
+        (DataType::Timestamp(unit, _), Some(LogicalType::Timestamp(stored))) => (unit, stored.unit),
+        (DataType::Time32(unit) | DataType::Time64(unit), Some(LogicalType::Time(stored))) => {
+            (unit, stored.unit)
+        }
+        (
+            DataType::Timestamp(..)
+            | DataType::Time32(_)
+            | DataType::Time64(_)
+            | DataType::Date64
+            | DataType::Duration(_),
+            _,
+        ) => return false,
+        _ => return true,
+    };
+    matches!(
+        (unit, stored),
+        (TimeUnit::Millisecond, StoredUnit::MILLIS)
+            | (TimeUnit::Microsecond, StoredUnit::MICROS)
+            | (TimeUnit::Nanosecond, StoredUnit::NANOS)
+    )
 }

@@ -53,8 +53,7 @@ fn the_scan_agrees_with_the_parquet_crate() {
 
 /// Every type in every encoding that it may have, with a dictionary, with one that is given up in mid-chunk and without;
 /// codecs and page versions take turns.
-#[test]
-fn every_type_in_every_encoding() {
+pub fn each_type_in_each_encoding(mut check: impl FnMut(&str, &ParquetFile)) {
     let codecs = codecs();
     let mut turn = 0;
     for data_type in leaf_types() {
@@ -73,13 +72,18 @@ fn every_type_in_every_encoding() {
                     leaf.encoding = Some(encoding);
                     leaf.codec = codecs[turn as usize % codecs.len()];
                 }
-                let file = file.again();
-                let all = oracle(&file.bytes).unwrap();
-                let outcome = check(&file.bytes, &all, &Reading::whole(2));
-                assert_eq!(outcome, Ok(()), "{data_type} as {encoding}: {file:?}");
+                check(&format!("{data_type} as {encoding}"), &file.again());
             }
         }
     }
+}
+
+#[test]
+fn every_type_in_every_encoding() {
+    each_type_in_each_encoding(|what, file| {
+        let all = oracle(&file.bytes).unwrap();
+        assert_eq!(check(&file.bytes, &all, &Reading::whole(2)), Ok(()), "{what}: {file:?}");
+    });
 }
 
 /// Row groups long enough to be cut into several tasks, of flat and nested columns, with pages of thousands of rows.

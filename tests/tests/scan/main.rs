@@ -8,10 +8,12 @@
 //! | `hostile` | damaged files: right batches or typed errors, in bounded time and memory (`allocated` measures it) |
 //! | `pyarrow` | files that pyarrow writes, against what it says is in them |
 //! | `corpora` | what fuzzing begins with and what it found |
+//! | `on_device` | leaves decoded on the device: the rows of the `parquet` crate's reader and of pyarrow |
 //! | `files` | several files on disk, and parts of them |
 //! | `reading` | one way to read a file: what is asked of the scan, and what the oracle says |
 //!
-//! A binary apart from `properties`: nothing here knows a device, so the rounds over device profiles need not repeat it.
+//! A binary apart from `properties`: only `on_device` knows a device, so the rounds over device profiles need not repeat
+//! the rest.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a surprise ends the test")]
 
@@ -22,5 +24,6 @@ mod corpora;
 mod files;
 mod handmade;
 mod hostile;
+mod on_device;
 mod pyarrow;
 mod reading;

@@ -14,7 +14,8 @@ struct Round {
     vector_bits: &'static str,
 }
 
-/// The first runs with the whole workspace; the others repeat the property tests only.
+/// The first runs with the whole workspace; the others repeat the property tests only, and the baseline what the scan
+/// decodes on a device.
 const ROUNDS: [Round; 6] = [
     Round { profile: "full", vector_bits: "256" },
     Round { profile: "baseline", vector_bits: "256" },
@@ -23,6 +24,9 @@ const ROUNDS: [Round; 6] = [
     Round { profile: "subgroups", vector_bits: "256" },
     Round { profile: "subgroups", vector_bits: "512" },
 ];
+
+const PROPERTIES: &[&str] = &["--workspace", "--test", "properties", "--no-fail-fast"];
+const SCAN_ON_DEVICE: &[&str] = &["--workspace", "--test", "scan", "--no-fail-fast", "--", "on_device::"];
 
 #[derive(Default)]
 struct Counts {
@@ -45,16 +49,21 @@ pub fn run() -> Result<(), Failure> {
     let mut broken = Vec::new();
     for (index, round) in ROUNDS.iter().enumerate() {
         // Always the whole workspace: a part of it would be built anew, with fewer features of its dependencies.
-        let scope: &[&str] =
-            if index == 0 { &["--workspace"] } else { &["--workspace", "--test", "properties"] };
+        let scopes: &[&[&str]] = match (index, round.profile) {
+            (0, _) => &[&["--workspace", "--no-fail-fast"]],
+            (_, "baseline") => &[PROPERTIES, SCAN_ON_DEVICE],
+            _ => &[PROPERTIES],
+        };
         let name = format!("profile {}, vectors of {} bits", round.profile, round.vector_bits);
-        println!("== {name}: cargo test {}", scope.join(" "));
-        let mut command = Command::new(env!("CARGO"));
-        command.current_dir(&root).arg("test").args(scope).arg("--no-fail-fast");
-        set_environment(&mut command, round, &driver, &skips, &work);
-        command.env("PILASTER_TEST_PYARROW", &python);
-        if !count(command, &mut counts)? {
-            broken.push(name);
+        for scope in scopes {
+            println!("== {name}: cargo test {}", scope.join(" "));
+            let mut command = Command::new(env!("CARGO"));
+            command.current_dir(&root).arg("test").args(*scope);
+            set_environment(&mut command, round, &driver, &skips, &work);
+            command.env("PILASTER_TEST_PYARROW", &python);
+            if !count(command, &mut counts)? {
+                broken.push(name.clone());
+            }
         }
     }
     conclude(&counts, &broken, &skips)

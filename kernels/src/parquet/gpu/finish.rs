@@ -90,7 +90,10 @@ impl Decode {
             let both = next()?.iter().flat_map(|word| [*word as u16, (*word >> 16) as u16]);
             Ok(both.take(levels).collect())
         };
-        let definition = halves(self.leaf.max_definition)?;
+        let mut definition = halves(self.leaf.max_definition)?;
+        if self.leaf.max_definition == 0 && self.leaf.with_levels {
+            definition = vec![0; levels];
+        }
         let repetition = halves(self.leaf.max_repetition)?;
         let rows = match self.leaf.max_repetition {
             0 => levels,
