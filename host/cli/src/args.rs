@@ -51,7 +51,9 @@ Examples:
   pilaster bench tpch --scale 1 --queries 1,6 --backend cpu,gpu --against datafusion --threads 2
   pilaster bench tpch --scale 10 --data /data/tpch --reps 9 --json results.jsonl
   pilaster bench micro --suite parquet --against arrow-rs --threads 1
-  pilaster bench micro --suite parquet --columns dict,delta --codecs none --rows 1000000";
+  pilaster bench micro --suite parquet --columns dict,delta --codecs none --rows 1000000
+  pilaster bench micro --suite aggregate --against datafusion --threads 2
+  pilaster bench micro --suite aggregate --backend cpu,gpu --columns i64,str_long --groups 1024";
 
 /// `pilaster devices`
 #[derive(Debug, Args)]
@@ -210,19 +212,26 @@ pub struct MicroArgs {
     /// The suite.
     #[arg(long)]
     pub suite: MicroSuite,
-    /// Library to compare with. Its results are the check as well.
-    #[arg(long, default_value = "arrow-rs")]
-    pub against: MicroAgainst,
-    /// Rows of a column; of lists, their elements, about.
-    #[arg(long, default_value_t = 10_000_000, value_parser = at_least_one)]
-    pub rows: usize,
-    /// Rows of a batch, of both.
+    /// What to compare with: arrow-rs for parquet (its results are the check as well, so it is the default), datafusion for
+    /// aggregate.
+    #[arg(long)]
+    pub against: Option<MicroAgainst>,
+    /// Backends to time, for aggregate; cpu where absent.
+    #[arg(long, value_delimiter = ',', value_name = "auto|cpu|gpu")]
+    pub backend: Vec<BackendChoice>,
+    /// Rows; 10 million for parquet (of lists, their elements, about), 2^24 for aggregate where absent.
+    #[arg(long, value_parser = at_least_one)]
+    pub rows: Option<usize>,
+    /// Only these numbers of groups, for aggregate.
+    #[arg(long, value_delimiter = ',')]
+    pub groups: Vec<usize>,
+    /// Rows of a batch, of both, for parquet.
     #[arg(long, default_value_t = pilaster::scan::DEFAULT_BATCH_ROWS, value_parser = at_least_one)]
     pub batch_rows: usize,
-    /// Columns whose name contains one of these; all where absent.
+    /// Columns whose name contains one of these (parquet), kinds of keys by name (aggregate); all where absent.
     #[arg(long, value_delimiter = ',')]
     pub columns: Vec<String>,
-    /// Codecs: none, snappy, lz4_raw, lz4, zstd, gzip, brotli.
+    /// Codecs of parquet: none, snappy, lz4_raw, lz4, zstd, gzip, brotli.
     #[arg(long, value_delimiter = ',', default_value = "none,snappy,lz4_raw,zstd")]
     pub codecs: Vec<Codec>,
     /// Threads of both; 0 for one per core.
@@ -247,6 +256,8 @@ pub struct MicroArgs {
 pub enum MicroSuite {
     /// Parquet columns to Arrow arrays.
     Parquet,
+    /// Group-by: numbers of groups and kinds of keys.
+    Aggregate,
 }
 
 /// Libraries to compare with.
@@ -254,6 +265,8 @@ pub enum MicroSuite {
 pub enum MicroAgainst {
     /// The `arrow` and `parquet` crates.
     ArrowRs,
+    /// Stock DataFusion.
+    Datafusion,
 }
 
 fn positive(text: &str) -> Result<f64, String> {

@@ -100,3 +100,22 @@ fn bench_checks_answers_and_writes_records() {
         assert!(record["median_s"].as_f64().is_some_and(|seconds| seconds > 0.0));
     }
 }
+
+#[test]
+fn bench_aggregate_sweeps_groups_and_writes_records() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("records.jsonl");
+    let mut arguments =
+        vec!["bench", "micro", "--suite", "aggregate", "--against", "datafusion", "--threads", "2"];
+    arguments.extend(["--rows", "5000", "--reps", "2", "--json", file.to_str().expect("UTF-8")]);
+    let table = stdout(&pilaster(&arguments));
+    assert!(table.contains("neighbours differ") && table.contains("geometric mean"), "{table}");
+    let records = std::fs::read_to_string(file).expect("records");
+    let records: Vec<serde_json::Value> =
+        records.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    // 1, 2, 4, ... 4096 groups of both kinds of whole numbers, on two engines, and a few of each other kind.
+    let swept = records.iter().filter(|record| record["key"] == "i64" || record["key"] == "i64_dense");
+    assert_eq!(swept.count(), 2 * 2 * 13);
+    assert_eq!(records.len(), 2 * 2 * 13 + 2 * 10);
+    assert!(records.iter().all(|record| record["ns_per_row"].as_f64().is_some_and(|time| time > 0.0)));
+}

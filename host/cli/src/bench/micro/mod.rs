@@ -1,5 +1,6 @@
 //! `pilaster bench micro`: one operator at a time, ours beside another library's.
 
+mod aggregate;
 mod parquet;
 mod timing;
 
@@ -9,6 +10,7 @@ use crate::args::{MicroArgs, MicroSuite};
 /// Runs a suite; an error if a result was wrong or a run failed.
 pub fn run(args: &MicroArgs) -> Result<(), Failure> {
     match args.suite {
+        MicroSuite::Aggregate => aggregate::run(args),
         MicroSuite::Parquet => parquet::run(args),
     }
 }

@@ -1,4 +1,4 @@
-//! Runs of two contenders, in turn.
+//! Runs of several contenders, in turn.
 
 use std::time::{Duration, Instant};
 
@@ -36,7 +36,7 @@ impl Timing {
         self.walls.last().copied().unwrap_or_default()
     }
 
-    fn add(&mut self, run: &mut dyn FnMut() -> Result<(), Failure>) -> Result<(), Failure> {
+    fn add(&mut self, run: Run<'_>) -> Result<(), Failure> {
         let resets = process::reset_peak_rss();
         let resident = process::peak_rss_bytes();
         let cpu = process::cpu_time_of_threads();
@@ -56,16 +56,36 @@ fn middle(sorted: &[Duration]) -> Option<Duration> {
     sorted.get(sorted.len() / 2).copied()
 }
 
+/// A contender's run.
+pub type Run<'a> = &'a mut dyn FnMut() -> Result<(), Failure>;
+
+/// Fewest timed runs of each.
+const FEWEST_RUNS: usize = 3;
+
 /// Runs each of `contenders` once to warm up, then `reps` times in turn.
 pub fn interleaved<const N: usize>(
     reps: usize,
-    mut contenders: [&mut dyn FnMut() -> Result<(), Failure>; N],
+    mut contenders: [Run<'_>; N],
 ) -> Result<[Timing; N], Failure> {
     for run in &mut contenders {
         run()?;
     }
-    let mut timings = [(); N].map(|()| Timing::default());
-    for _ in 0..reps {
+    let mut timings = in_turn(reps, None, &mut contenders)?.into_iter();
+    Ok([(); N].map(|()| timings.next().unwrap_or_default()))
+}
+
+/// Runs `contenders` in turn, `reps` times each; after three times only until all runs together took `budget`.
+pub fn in_turn(
+    reps: usize,
+    budget: Option<Duration>,
+    contenders: &mut [Run<'_>],
+) -> Result<Vec<Timing>, Failure> {
+    let mut timings = vec![Timing::default(); contenders.len()];
+    let start = Instant::now();
+    for rep in 0..reps {
+        if rep >= FEWEST_RUNS && budget.is_some_and(|budget| start.elapsed() > budget) {
+            break;
+        }
         for (run, timing) in contenders.iter_mut().zip(&mut timings) {
             timing.add(run)?;
         }

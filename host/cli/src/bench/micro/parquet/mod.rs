@@ -27,6 +27,9 @@ use crate::args::{MicroAgainst, MicroArgs};
 use crate::bench::cache_folder;
 use crate::{Failure, engine, progress};
 
+/// Rows of a column where nobody says.
+const DEFAULT_ROWS: usize = 10_000_000;
+
 /// What came out for one column, codec and type.
 #[derive(Debug)]
 struct Measured {
@@ -74,12 +77,14 @@ fn quotient(time: Duration, by: Duration) -> f64 {
 
 /// Runs the suite; an error if the two readers' arrays differ.
 pub fn run(args: &MicroArgs) -> Result<(), Failure> {
-    let MicroAgainst::ArrowRs = args.against;
+    if let Some(other @ MicroAgainst::Datafusion) = args.against {
+        return Err(format!("suite parquet is not compared with {other:?}").into());
+    }
     let folder =
         args.data.clone().map_or_else(|| Ok(cache_folder()?.join("micro/parquet")), Ok::<_, Failure>)?;
     let pool = rayon::ThreadPoolBuilder::new().num_threads(engine::thread_count(args.threads)).build()?;
     let kinds: Vec<&'static Kind> = KINDS.iter().filter(|kind| wanted(args, kind)).collect();
-    let options = Options { rows: args.rows, seed: args.seed, ..Options::default() };
+    let options = Options { rows: args.rows.unwrap_or(DEFAULT_ROWS), seed: args.seed, ..Options::default() };
     let bar = progress::bar("parquet", (kinds.len() * args.codecs.len()) as u64);
     let mut results = Vec::new();
     for kind in kinds {
