@@ -1,7 +1,8 @@
 //! Row groups decoded on a device, whatever is less to send: every leaf that has a device form, nested ones too.
 //!
 //! ```text
-//! chunk -> pages, decompressed here -> kernels::parquet::gpu::Decode -> one submission for each leaf -> arrays
+//! chunk -> pages, decompressed here -> kernels::parquet::gpu::Decode -> one submission for each leaf
+//!       -> values, offsets and validity of the lists and structs above them -> arrays
 //! ```
 //! Pipelines do not come by here: they leave to the device what pays (`encoded`), and read it where it is decoded. This is
 //! for those who want arrays, and for holding the device's decoders to the same answers as the host's.
@@ -11,13 +12,13 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, RecordBatch};
 use pilaster_kernels::memory::{Grant, Reserve};
-use pilaster_kernels::parquet::LeafBatch;
 use pilaster_kernels::parquet::gpu::{Decode, DecodeError};
+use pilaster_kernels::parquet::{Leaf, Node, ShapedLeaf, assemble_shaped};
 use pilaster_kernels::{Error, Result, gather};
 
 use super::encoded::{Pages, pages_for_device};
 use super::group::RowGroup;
-use super::stored::{RootColumn, StoredLeaf, assembled};
+use super::stored::{RootColumn, StoredLeaf};
 use super::types::as_logical;
 use super::{ReadOptions, Scan, ScanTask};
 use crate::device::Device;
@@ -88,43 +89,57 @@ struct Reading<'a> {
 
 impl Reading<'_> {
     fn column(&self, column: &RootColumn, rows: usize, sides: &mut Vec<LeafSide>) -> Result<ArrayRef> {
-        let mut batches = Vec::with_capacity(column.leaves.len());
-        for leaf in &column.leaves {
-            let (batch, on_host) = self.leaf(leaf, rows)?;
-            if batch.rows != rows {
-                let reason = format!("it ends after {} of its rows", batch.rows);
+        let mut leaves = Vec::with_capacity(column.leaves.len());
+        for (at, leaf) in column.leaves.iter().enumerate() {
+            let nodes = column.tree.nodes(at).unwrap_or_default();
+            let (shaped, on_host) = self.leaf(leaf, &nodes, rows)?;
+            if shaped.rows != rows {
+                let reason = format!("it ends after {} of its rows", shaped.rows);
                 return Err(leaf.chunk.corrupt(leaf.chunk.start(), reason));
             }
             sides.push(LeafSide { path: leaf.path.clone(), on_host });
-            batches.push(batch);
+            leaves.push(shaped);
         }
-        as_logical(&assembled(&column.tree, &batches, &column.place)?, &column.field)
+        let array = assemble_shaped(&column.tree, &leaves).map_err(|error| column.disagreeing(error))?;
+        as_logical(&array, &column.field)
     }
 
-    /// A leaf, and why the host decoded it where it did.
-    fn leaf(&self, leaf: &StoredLeaf, rows: usize) -> Result<(LeafBatch, Option<String>)> {
+    /// A leaf with the lists and structs above it, and why the host decoded it where it did.
+    fn leaf(&self, leaf: &StoredLeaf, nodes: &[Node], rows: usize) -> Result<(ShapedLeaf, Option<String>)> {
         let reason = match pages_for_device(leaf)? {
             Pages::Host(reason) => reason,
-            Pages::Device { segments, .. } => match Decode::new(&leaf.leaf, &segments, self.device.tier()) {
-                Ok(decode) => return Ok((self.run(leaf, &decode)?, None)),
-                Err(DecodeError::Other(Error::Unsupported { what, .. })) => what,
-                Err(error) => return Err(leaf.refused(error)),
-            },
+            Pages::Device { segments, .. } => {
+                // Shapes come instead of levels.
+                let own = Leaf { with_levels: false, ..leaf.leaf.clone() };
+                match Decode::new(&own, &segments, self.device.tier()) {
+                    Ok(decode) => return Ok((self.run(leaf, &decode.with_nodes(nodes)?)?, None)),
+                    Err(DecodeError::Other(Error::Unsupported { what, .. })) => what,
+                    Err(error) => return Err(leaf.refused(error)),
+                }
+            }
         };
-        Ok((leaf.reader()?.read(rows)?, Some(reason)))
+        let batch = leaf.reader()?.read(rows)?;
+        let shaped = match nodes {
+            [] => ShapedLeaf { rows: batch.rows, array: batch.array, nodes: Vec::new() },
+            nodes => ShapedLeaf::new(nodes, &batch).map_err(|error| match error {
+                Error::InvalidInput(reason) => leaf.chunk.corrupt(leaf.chunk.start(), reason),
+                other => other,
+            })?,
+        };
+        Ok((shaped, Some(reason)))
     }
 
-    fn run(&self, leaf: &StoredLeaf, decode: &Decode) -> Result<LeafBatch> {
+    fn run(&self, leaf: &StoredLeaf, decode: &Decode) -> Result<ShapedLeaf> {
         let program = decode.program()?;
         // What comes back, and the arrays made of it.
         let mut grant = Grant::new(Arc::clone(self.reserve));
         grant.grow(program.read_back_bytes().saturating_mul(2))?;
         let run = self.device.run(&program, self.cancel)?;
-        let mut batch = decode.finish(&run.output).map_err(|error| leaf.refused(error))?;
-        if batch.array.data_type() != &leaf.leaf.data_type {
+        let mut shaped = decode.finish_shaped(&run.output).map_err(|error| leaf.refused(error))?;
+        if shaped.array.data_type() != &leaf.leaf.data_type {
             // Strings come as codes.
-            batch.array = arrow::compute::cast(&batch.array, &leaf.leaf.data_type)?;
+            shaped.array = arrow::compute::cast(&shaped.array, &leaf.leaf.data_type)?;
         }
-        Ok(batch)
+        Ok(shaped)
     }
 }

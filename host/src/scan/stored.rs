@@ -56,6 +56,20 @@ pub(super) struct RootColumn {
     pub(super) place: Place,
 }
 
+impl RootColumn {
+    /// The error of leaves that tell of different lists.
+    pub(super) fn disagreeing(&self, error: Error) -> Error {
+        disagreeing(error, &self.place)
+    }
+}
+
+fn disagreeing(error: Error, place: &Place) -> Error {
+    match error {
+        Error::InvalidInput(reason) => place.corrupt(reason),
+        other => other,
+    }
+}
+
 /// One array from the leaf batches of a root column.
 ///
 /// # Errors
@@ -63,9 +77,6 @@ pub(super) struct RootColumn {
 pub(super) fn assembled(tree: &Nested, batches: &[LeafBatch], place: &Place) -> Result<ArrayRef> {
     match (tree, batches) {
         (Nested::Leaf(_), [batch]) => Ok(Arc::clone(&batch.array)),
-        (tree, batches) => assemble(tree, batches).map_err(|error| match error {
-            Error::InvalidInput(reason) => place.corrupt(reason),
-            other => other,
-        }),
+        (tree, batches) => assemble(tree, batches).map_err(|error| disagreeing(error, place)),
     }
 }

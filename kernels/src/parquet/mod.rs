@@ -22,7 +22,7 @@ pub mod split;
 pub mod spread;
 
 pub use leaf::LeafReader;
-pub use nested::{Nested, assemble};
+pub use nested::{Nested, Node, NodeShape, ShapedLeaf, assemble, assemble_shaped};
 
 use std::borrow::Cow;
 

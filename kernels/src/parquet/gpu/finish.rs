@@ -17,6 +17,7 @@ use crate::parquet::{LeafBatch, LevelBatch, Malformed};
 pub(super) const TOO_FEW: u32 = 1;
 pub(super) const NO_SUCH_INDEX: u32 = 2;
 pub(super) const NO_SUCH_LEVEL: u32 = 4;
+pub(super) const BROKEN_LIST: u32 = 8;
 
 impl Decode {
     /// The decode as a program of its own, for [`Decode::finish`].
@@ -36,14 +37,19 @@ impl Decode {
             program.read_back(buffer, at, 4);
         }
         for levels in [placed.definition, placed.repetition].into_iter().flatten() {
-            program.read_back(levels, 0, (self.levels as u64).div_ceil(2) * 4);
+            if self.reads_levels() {
+                program.read_back(levels, 0, (self.levels as u64).div_ceil(2) * 4);
+            }
+        }
+        if let Some((nodes, bytes)) = placed.nodes {
+            program.read_back(nodes, 0, bytes);
         }
         Ok(program)
     }
 
-    /// A repeated column's rows are counted by its levels.
+    /// A repeated column's rows are counted by its levels, unless the shapes above it say how many there are.
     fn reads_levels(&self) -> bool {
-        self.leaf.with_levels || self.nested()
+        self.leaf.with_levels || (self.nested() && self.nodes.is_empty())
     }
 
     /// What the device noted about the pages, from the status that [`Decode::append`] left.
@@ -61,6 +67,8 @@ impl Decode {
         let (segment, place) = self.places.get(page).or(self.places.first()).copied().unwrap_or((0, 0));
         let reason = if what & NO_SUCH_LEVEL != 0 {
             "a level above the largest"
+        } else if what & BROKEN_LIST != 0 {
+            "an element that goes on in no list"
         } else if what & NO_SUCH_INDEX != 0 {
             "an index beyond the dictionary"
         } else {

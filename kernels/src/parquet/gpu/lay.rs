@@ -381,6 +381,7 @@ impl Layer<'_> {
             delta_blocks: self.delta_blocks as u32,
             strings,
             codes: self.code_tables,
+            nodes: Vec::new(),
             shaders: shaders(tier)?,
         })
     }

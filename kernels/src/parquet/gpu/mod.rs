@@ -5,6 +5,7 @@
 //! upload:  [tables] [encoded bytes of pages and dictionaries]
 //! device:  levels -> bitmaps; counts -> scan                       where the column can be null or is repeated
 //!          bitmaps over levels -> bitmap over slots -> scan; first slot of each page        where it is repeated
+//!          levels -> offsets of lists, validity of lists and structs                        where these are asked for
 //!          delta: reduce, spine, apply                             where a page is DELTA_BINARY_PACKED
 //!          place: slot -> page -> rank -> stored value -> word of the arena                 always, one dispatch
 //! ```
@@ -33,6 +34,7 @@ mod finish;
 mod form;
 mod lay;
 mod measure;
+mod shape;
 mod stages;
 mod strings;
 #[cfg(test)]
@@ -48,7 +50,7 @@ use arrow::array::ArrayRef;
 use arrow::buffer::Buffer;
 use pilaster_shaders::{Shader, Tier};
 
-use super::{DataPage, DictionaryPage, Leaf, Malformed};
+use super::{DataPage, DictionaryPage, Leaf, Malformed, Node};
 use crate::error::Error;
 use crate::gpu::column::Storage;
 use form::Form;
@@ -117,6 +119,8 @@ pub struct Decode {
     strings: Option<ArrayRef>,
     /// Tables of codes among `bytes`, and the first string of each.
     codes: Vec<(usize, usize)>,
+    /// Lists and structs above the leaf whose shapes are wanted.
+    nodes: Vec<Node>,
     shaders: Shaders,
 }
 
@@ -128,6 +132,7 @@ struct Shaders {
     scan: [Arc<Shader>; 3],
     slots: Arc<Shader>,
     count: Arc<Shader>,
+    nodes: [Arc<Shader>; 2],
     pages: Arc<Shader>,
     delta: [Arc<Shader>; 3],
 }

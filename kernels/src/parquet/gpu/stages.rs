@@ -44,6 +44,8 @@ pub struct Placed {
     pub(super) definition: Option<BufferId>,
     /// Repetition levels, likewise.
     pub(super) repetition: Option<BufferId>,
+    /// Shapes of the nodes above the leaf, and their bytes.
+    pub(super) nodes: Option<(BufferId, u64)>,
 }
 
 pub(super) fn shaders(tier: &Tier) -> Result<Shaders> {
@@ -54,6 +56,7 @@ pub(super) fn shaders(tier: &Tier) -> Result<Shaders> {
         scan: [library("scan/reduce")?, library("scan/spine")?, library("scan/apply")?],
         slots: library("parquet/slots")?,
         count: library("compact/count")?,
+        nodes: [library("parquet/contexts")?, library("parquet/nodes")?],
         pages: library("parquet/pages")?,
         delta: [
             library("parquet/delta_reduce")?,
@@ -84,7 +87,8 @@ impl Decode {
     pub fn append(&self, program: &mut Program, target: &Target, with_levels: bool) -> Result<Placed> {
         let first_buffer = program.buffers.len();
         let uploaded = self.upload(program, target);
-        let mut placed = Placed { status: uploaded.status, slots: None, definition: None, repetition: None };
+        let mut placed =
+            Placed { status: uploaded.status, slots: None, definition: None, repetition: None, nodes: None };
         if self.levels == 0 {
             return Ok(placed);
         }
@@ -112,11 +116,12 @@ impl Decode {
         let place = compose("parquet/place", &constants, &self.shaders.tier)?;
         let together = (32 / target.storage.bits()).max(1);
         program.stage("parquet/place", place, bindings, invocations((self.levels as u64).div_ceil(together)));
-        if with_levels {
+        if with_levels || !self.nodes.is_empty() {
             placed.definition =
                 self.expand(program, &uploaded, head::DEFINITION, self.leaf.max_definition)?;
             placed.repetition =
                 self.expand(program, &uploaded, head::REPETITION, self.leaf.max_repetition)?;
+            self.find_nodes(program, &mut placed)?;
         }
         self.check_sizes(&program.buffers[first_buffer..])?;
         Ok(placed)
@@ -170,7 +175,7 @@ impl Decode {
     }
 
     /// Exclusive scan of `count` words.
-    fn scan(&self, program: &mut Program, input: BufferId, count: u64) -> BufferId {
+    pub(super) fn scan(&self, program: &mut Program, input: BufferId, count: u64) -> BufferId {
         let blocks = count.div_ceil(SCAN_BLOCK);
         let parameters = program.upload_words("parquet/scan parameters", &[count as u32]);
         let sums = program.buffer("parquet/scan sums", (blocks + 1) * 4, BufferInit::Zero);
@@ -227,7 +232,7 @@ impl Decode {
 }
 
 /// Workgroups for that many invocations.
-fn invocations(count: u64) -> Workgroups {
+pub(super) fn invocations(count: u64) -> Workgroups {
     groups(count.div_ceil(WORKGROUP))
 }
 

@@ -2,7 +2,7 @@
 
 use pilaster_shaders::{Request, Root, Tier, shader};
 
-use super::finish::{NO_SUCH_INDEX, NO_SUCH_LEVEL, TOO_FEW};
+use super::finish::{BROKEN_LIST, NO_SUCH_INDEX, NO_SUCH_LEVEL, TOO_FEW};
 use super::lay::{DELTA_BLOCK, head};
 use super::walk::PACKED;
 
@@ -34,5 +34,7 @@ fn numbers_are_those_of_the_shaders() {
         let line = format!("const {name}: u32 = {number}u;");
         assert!(place.contains(&line) || delta.contains(&line), "{line}");
     }
+    let line = format!("const CONTEXTS_BROKEN_LIST: u32 = {BROKEN_LIST}u;");
+    assert!(text("parquet/contexts").contains(&line), "{line}");
     assert!(place.contains(&format!("const PARQUET_PACKED: u32 = {PACKED:#x}u;")));
 }

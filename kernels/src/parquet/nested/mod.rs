@@ -12,6 +12,7 @@
 
 mod lists;
 mod shape;
+mod shaped;
 
 #[cfg(test)]
 mod tests;
@@ -19,12 +20,16 @@ mod tests;
 use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef, StructArray, new_null_array};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 
 use crate::error::Error;
 
+use self::lists::{Leveled, List};
 use self::shape::Context;
 use super::{LeafBatch, LevelBatch};
+
+pub use self::shaped::{Node, NodeShape, ShapedLeaf, assemble_shaped};
 
 /// A column of a schema, with the levels that its validity and offsets are read from.
 #[derive(Debug, Clone, PartialEq)]
@@ -111,8 +116,8 @@ impl Nested {
             Nested::List { data_type, definition, repetition, nullable, child } => {
                 let levels = self.levels(leaves)?;
                 let inner = Context { slot: *definition, repetition: *repetition };
-                let list = lists::List { data_type, nullable: *nullable, context, inner };
-                list.build(levels, child.build(inner, leaves)?)
+                let list = List { data_type, nullable: *nullable };
+                list.build(&Leveled { levels, context, inner }, child.build(inner, leaves)?)
             }
         }
     }
@@ -126,9 +131,6 @@ impl Nested {
         context: Context,
         leaves: &[LeafBatch],
     ) -> Result<StructArray, Error> {
-        let DataType::Struct(fields) = data_type else {
-            return Err(Error::invalid(format!("a struct of type {data_type}")));
-        };
         let there: Vec<&Nested> = children.iter().filter(|child| child.first_leaf().is_some()).collect();
         let several = there.len() > 1;
         // One that cannot be null is missing below a null struct all the same: it says so itself, so that its fields'
@@ -147,21 +149,40 @@ impl Nested {
             arrays.push(child.first_leaf().map(|_| child.build(context, leaves)).transpose()?);
         }
         let len = arrays.iter().flatten().next().map_or(0, |array| array.len());
-        let arrays = arrays.into_iter().zip(children).map(|(array, child)| match (array, child) {
-            (Some(array), _) => Ok(array),
-            (
-                None,
-                Nested::Missing(data_type)
-                | Nested::Struct { data_type, .. }
-                | Nested::List { data_type, .. },
-            ) => Ok(new_null_array(data_type, len)),
-            (None, Nested::Leaf(_)) => Err(Error::invalid("no such leaf")),
-        });
-        let arrays = arrays.collect::<Result<Vec<_>, Error>>()?;
+        let arrays = missing_fields(children, arrays, len)?;
         let nulls = levels.filter(|_| covers).and_then(|levels| context.validity(definition, levels));
-        StructArray::try_new_with_length(fields.clone(), arrays, nulls, len)
-            .map_err(|error| Error::invalid(format!("leaves of a struct: {error}")))
+        struct_of(data_type, arrays, nulls, len)
     }
+}
+
+/// A struct's fields, nulls for those that the file does not have.
+fn missing_fields(
+    children: &[Nested],
+    arrays: Vec<Option<ArrayRef>>,
+    len: usize,
+) -> Result<Vec<ArrayRef>, Error> {
+    let arrays = arrays.into_iter().zip(children).map(|(array, child)| match (array, child) {
+        (Some(array), _) => Ok(array),
+        (
+            None,
+            Nested::Missing(data_type) | Nested::Struct { data_type, .. } | Nested::List { data_type, .. },
+        ) => Ok(new_null_array(data_type, len)),
+        (None, Nested::Leaf(_)) => Err(Error::invalid("no such leaf")),
+    });
+    arrays.collect()
+}
+
+fn struct_of(
+    data_type: &DataType,
+    arrays: Vec<ArrayRef>,
+    nulls: Option<NullBuffer>,
+    len: usize,
+) -> Result<StructArray, Error> {
+    let DataType::Struct(fields) = data_type else {
+        return Err(Error::invalid(format!("a struct of type {data_type}")));
+    };
+    StructArray::try_new_with_length(fields.clone(), arrays, nulls, len)
+        .map_err(|error| Error::invalid(format!("leaves of a struct: {error}")))
 }
 
 fn disagree(what: &str) -> Error {

@@ -307,7 +307,14 @@ fn records_come_back() {
         let expected = array(&kind, &values);
         assert_eq!(read.data_type(), expected.data_type());
         assert!(read.as_ref() == expected.as_ref(), "seed {seed}: {kind:?}\n{read:?}\n{expected:?}");
+        let shaped = assemble_shaped(&tree, &shaped(&tree, &batches).unwrap()).unwrap();
+        assert!(shaped.as_ref() == expected.as_ref(), "seed {seed}: {kind:?}\n{shaped:?}\n{expected:?}");
     }
+}
+
+fn shaped(tree: &Nested, batches: &[LeafBatch]) -> Result<Vec<ShapedLeaf>, Error> {
+    let leaf = |(at, batch)| ShapedLeaf::new(&tree.nodes(at).unwrap(), batch);
+    batches.iter().enumerate().map(leaf).collect()
 }
 
 #[test]
@@ -336,7 +343,14 @@ fn lies_are_errors_or_arrays() {
             4 => batch.array = batch.array.slice(0, batch.array.len() / 2),
             _ => batch.levels = None,
         }
-        match assemble(&tree, &batches) {
+        let by_shapes = shaped(&tree, &batches).and_then(|leaves| assemble_shaped(&tree, &leaves));
+        let by_levels = assemble(&tree, &batches);
+        match (&by_levels, &by_shapes) {
+            (Ok(levels), Ok(shapes)) => assert!(levels.as_ref() == shapes.as_ref(), "seed {seed}: {kind:?}"),
+            (_, Ok(array)) => array.to_data().validate_full().unwrap(),
+            _ => {}
+        }
+        match by_levels {
             Ok(array) => array.to_data().validate_full().unwrap(),
             Err(Error::InvalidInput(_)) => errors += 1,
             Err(error) => panic!("seed {seed}: {error}"),

@@ -3,6 +3,7 @@
 mod encode;
 mod fused;
 mod hostile;
+mod lists;
 
 use std::sync::Arc;
 
