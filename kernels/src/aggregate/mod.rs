@@ -12,6 +12,7 @@ pub mod cpu;
 pub mod gpu;
 pub mod partial;
 
+mod exact;
 mod function;
 
 pub use function::{AggregateFunction, Fraction, Regression};

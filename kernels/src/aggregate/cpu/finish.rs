@@ -93,7 +93,7 @@ pub(super) fn floats(
     aggregate: &Aggregate,
 ) -> Result<ArrayRef> {
     let value = |(at, &count): (usize, &u64)| {
-        let divisor = if mean { count as f64 } else { 1.0 };
+        let divisor = if mean { count } else { 1 };
         let total = sums.filter(|_| count > 0).map(|sums| sums.total(at + 1, divisor));
         total.map(crate::keys::float::canonical)
     };

@@ -127,7 +127,7 @@ impl CpuAggregate {
             });
         }
         let predicate = spec.predicate.as_ref().map(Predicate::new).transpose()?;
-        let inputs = plan.inputs.iter().map(InputState::new).collect();
+        let inputs = plan.inputs.iter().map(|input| InputState::new(input, spec.float_sum)).collect();
         let called = plan.calls.iter().map(|call| &spec.aggregates[call.aggregate]);
         let calls = called.map(|aggregate| functions::accumulator(aggregate, spec.float_sum));
         let calls = calls.collect::<Result<_>>()?;

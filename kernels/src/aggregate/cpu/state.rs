@@ -9,7 +9,7 @@ use super::fold::{Target, count_groups};
 use super::plan::{Input, SumKind};
 use super::sums::{IntegerSums, Total};
 use crate::aggregate::partial::StateColumn;
-use crate::aggregate::{Aggregate, AggregateFunction};
+use crate::aggregate::{Aggregate, AggregateFunction, FloatSum};
 use crate::error::{Error, Result};
 use crate::keys::lanes::{LaneColumn, Lanes};
 use crate::memory::Grant;
@@ -18,6 +18,7 @@ use crate::memory::Grant;
 #[derive(Debug)]
 pub(super) struct InputState {
     expr: crate::expr::Expr,
+    float_sum: FloatSum,
     /// Values per group; item 0 is the sink. None while no row was null: then they are the context's rows.
     counts: Option<Vec<u64>>,
     integers: Option<IntegerSums>,
@@ -27,12 +28,13 @@ pub(super) struct InputState {
 }
 
 impl InputState {
-    pub(super) fn new(input: &Input) -> Self {
+    pub(super) fn new(input: &Input, float_sum: FloatSum) -> Self {
         Self {
             expr: input.expr.clone(),
+            float_sum,
             counts: None,
             integers: (input.sum == Some(SumKind::Integer)).then(IntegerSums::default),
-            floats: (input.sum == Some(SumKind::Float)).then(FloatSums::default),
+            floats: (input.sum == Some(SumKind::Float)).then(|| FloatSums::new(float_sum)),
             least: input.least.then(|| Extremes::new(false)),
             greatest: input.greatest.then(|| Extremes::new(true)),
         }
@@ -167,10 +169,10 @@ impl InputState {
                 loaded.merge(sums.iter().map(|&sum| Total::from(sum)), numbers, groups, grant)?;
                 self.integers = Some(loaded);
             }
-            (StateColumn::Float { sums, counts }, AggregateFunction::Sum | AggregateFunction::Avg) => {
-                self.load_counts(counts, numbers, groups);
-                let mut loaded = FloatSums::default();
-                loaded.add(sums, Target::Each(numbers), groups, grant)?;
+            (state, AggregateFunction::Sum | AggregateFunction::Avg) => {
+                let mut loaded = FloatSums::new(self.float_sum);
+                let counts = loaded.load(state, numbers, groups, grant)?;
+                self.load_counts(&counts, numbers, groups);
                 self.floats = Some(loaded);
             }
             (StateColumn::Extreme(values), AggregateFunction::Min | AggregateFunction::Max) => {
@@ -222,10 +224,7 @@ impl InputState {
                     .map(|group| sum(group).ok_or_else(|| finish::overflow("sum", Some(&self.expr))));
                 Ok(StateColumn::Integer { sums: sums.collect::<Result<_>>()?, counts })
             }
-            (_, None, Some(sums)) => {
-                let sums = (1..=groups).map(|group| sums.total(group, 1.0)).collect();
-                Ok(StateColumn::Float { sums, counts })
-            }
+            (_, None, Some(sums)) => Ok(sums.partial(counts)),
             (_, None, None) => Err(Error::invalid("no sum was kept")),
         }
     }

@@ -5,13 +5,18 @@
 //! ```
 //! A number has one such form, whatever it was the sum of.
 
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, LargeBinaryBuilder, UInt64Array};
+
 use super::{Exact, MOST_WORDS};
+use crate::aggregate::partial::StateColumn;
 use crate::error::{Error, Result};
 
 const HEAD: usize = 6;
 
 /// Appends `number` and the flags of what is no number to `bytes`.
-pub(crate) fn encode(number: &Exact, specials: u8, bytes: &mut Vec<u8>) {
+fn encode(number: &Exact, specials: u8, bytes: &mut Vec<u8>) {
     let (lowest, highest) = if number.is_zero() { (0, -1) } else { number.bits() };
     let mut words = [0; MOST_WORDS];
     number.magnitude_at(lowest, &mut words);
@@ -19,6 +24,23 @@ pub(crate) fn encode(number: &Exact, specials: u8, bytes: &mut Vec<u8>) {
     bytes.extend(lowest.to_le_bytes());
     let len = (highest - lowest + 64) as usize / 64;
     words[..len].iter().for_each(|word| bytes.extend(word.to_le_bytes()));
+}
+
+/// Exact sums with their flags, and of how many values each is, as the state of a sum.
+pub(crate) fn states(sums: impl Iterator<Item = (Exact, u8)>, counts: Vec<u64>) -> StateColumn {
+    StateColumn::Arrays(vec![encoded(sums), Arc::new(UInt64Array::from(counts))])
+}
+
+/// One number per row.
+pub(crate) fn encoded(sums: impl Iterator<Item = (Exact, u8)>) -> ArrayRef {
+    let mut builder = LargeBinaryBuilder::new();
+    let mut bytes = Vec::new();
+    for (sum, specials) in sums {
+        bytes.clear();
+        encode(&sum, specials, &mut bytes);
+        builder.append_value(&bytes);
+    }
+    Arc::new(builder.finish())
 }
 
 /// What [`encode`] wrote, a number with bits of exponents `lowest..=highest` only.

@@ -14,7 +14,7 @@ mod scaled;
 mod tests;
 mod words;
 
-pub(crate) use encode::{decode, encode};
+pub(crate) use encode::{decode, encoded, states};
 pub(crate) use scaled::Scaled;
 
 /// Words that the greatest number met can have: a sum of floats times a sum of products.

@@ -7,9 +7,9 @@ use super::{Exact, round};
 /// place of a float, beside the final rounding.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Scaled {
-    negative: bool,
-    mantissa: u64,
-    exponent: i32,
+    pub(super) negative: bool,
+    pub(super) mantissa: u64,
+    pub(super) exponent: i32,
 }
 
 impl Scaled {

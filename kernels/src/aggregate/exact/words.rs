@@ -49,7 +49,10 @@ pub(super) fn is_less(left: &[u64], right: &[u64]) -> bool {
 /// `words * 2^bits` into `into`, which is zero and long enough.
 pub(super) fn shift_left(words: &[u64], bits: usize, into: &mut [u64]) {
     let (skip, shift) = (bits / 64, bits % 64);
-    debug_assert!(words.is_empty() || skip + words.len() <= into.len(), "a number of more words than there are");
+    debug_assert!(
+        words.is_empty() || skip + words.len() <= into.len(),
+        "a number of more words than there are"
+    );
     let mut below = 0;
     for (into, &word) in into.iter_mut().skip(skip).zip(words.iter().chain([&0])) {
         *into = if shift == 0 { word } else { word << shift | below >> (64 - shift) };

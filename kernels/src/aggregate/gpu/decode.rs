@@ -2,11 +2,13 @@
 
 use arrow::array::ArrayRef;
 
+use super::float::Accumulator;
 use super::mode::{Digit, Mode};
 use super::program::ReadBack;
 use super::state::{AggregateSlots, Slot, SlotKind};
 use super::{Capacity, GpuAggregate, Outcome, values};
 use crate::aggregate::partial::{Partial, StateColumn};
+use crate::aggregate::{FloatSum, exact};
 use crate::error::{Backend, Error, Result};
 use crate::expr::wgsl::{Class, STATUS_WORDS, ValueInfo};
 use crate::gpu::program::ProgramOutput;
@@ -142,8 +144,7 @@ impl GpuAggregate {
                 let (sums, counts) = (slot(sum), groups.counts(slot(count)));
                 Ok(match sums.kind {
                     SlotKind::FloatSum { accumulator } => {
-                        let sums = groups.slot(sums).map(|words| accumulator.sum(words)).collect();
-                        StateColumn::Float { sums, counts }
+                        float_sums(accumulator, groups.slot(sums), counts, self.float_sum)
                     }
                     _ => StateColumn::Integer { sums: groups.slot(sums).map(values::wide).collect(), counts },
                 })
@@ -165,6 +166,21 @@ impl Digit {
             return None;
         }
         Some(self.least + i128::from(digit - u64::from(self.nullable)))
+    }
+}
+
+/// Float sums: exact ones in the reproducible mode, since partials of several rounds merge.
+fn float_sums<'a>(
+    accumulator: Accumulator,
+    states: impl Iterator<Item = &'a [u32]>,
+    counts: Vec<u64>,
+    mode: FloatSum,
+) -> StateColumn {
+    match mode {
+        FloatSum::Fast => {
+            StateColumn::Float { sums: states.map(|words| accumulator.sum(words)).collect(), counts }
+        }
+        FloatSum::Reproducible => exact::states(states.map(|words| accumulator.exact(words)), counts),
     }
 }
 

@@ -7,6 +7,8 @@
 //! only one: the result is the correctly rounded sum, whatever the order of rows. (Kulisch's long accumulator, in `u32`
 //! words because WGSL's atomics have no more.)
 
+use crate::aggregate::exact::Exact;
+
 /// How a float type lies in its accumulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(super) struct Accumulator {
@@ -24,7 +26,7 @@ pub(super) const FLOAT64: Accumulator = Accumulator { limbs: 67, lowest_exponent
 // From bit 0 to the highest bit of the largest value, and 40 bits for rows.
 const _: () = assert!(FLOAT32.limbs * 32 >= 277 + 40 && FLOAT64.limbs * 32 >= 2098 + 40);
 
-/// Flags of `aggregate/float.wgsl`.
+/// Flags of `aggregate/float.wgsl`; those of exact sums on the CPU are the same.
 pub(super) const FLAG_NAN: u32 = 1;
 /// Likewise.
 pub(super) const FLAG_POSITIVE_INFINITY: u32 = 2;
@@ -37,69 +39,34 @@ impl Accumulator {
         1 + 2 * self.limbs
     }
 
+    /// The exact sum, and the flags of what is no number.
+    pub fn exact(self, state: &[u32]) -> (Exact, u8) {
+        let (positive, negative) = state[1..self.words()].split_at(self.limbs);
+        let number = |limbs: &[u32]| {
+            let mut words = [0; FLOAT64.limbs.div_ceil(2)];
+            for (word, limbs) in words.iter_mut().zip(limbs.chunks(2)) {
+                *word = limbs.iter().rev().fold(0, |word, &limb| word << 32 | u64::from(limb));
+            }
+            Exact::from_words(false, &words, self.lowest_exponent)
+        };
+        (number(positive).minus(&number(negative)), state[0] as u8)
+    }
+
     /// The sum, correctly rounded. Any NaN, or infinities of both signs, give NaN. An exact zero is `0.0`.
     pub fn sum(self, state: &[u32]) -> f64 {
-        let flags = state[0];
-        let both = FLAG_POSITIVE_INFINITY | FLAG_NEGATIVE_INFINITY;
-        if flags & FLAG_NAN != 0 || flags & both == both {
-            return f64::NAN;
+        match state[0] {
+            0 => self.exact(state).0.to_f64(),
+            FLAG_POSITIVE_INFINITY => f64::INFINITY,
+            FLAG_NEGATIVE_INFINITY => f64::NEG_INFINITY,
+            _ => f64::NAN,
         }
-        if flags & FLAG_POSITIVE_INFINITY != 0 {
-            return f64::INFINITY;
-        }
-        if flags & FLAG_NEGATIVE_INFINITY != 0 {
-            return f64::NEG_INFINITY;
-        }
-        let (positive, negative) = state[1..self.words()].split_at(self.limbs);
-        let is_negative = positive.iter().rev().lt(negative.iter().rev());
-        let difference =
-            if is_negative { subtract(negative, positive) } else { subtract(positive, negative) };
-        let magnitude = round(&difference, self.lowest_exponent);
-        if is_negative { -magnitude } else { magnitude }
     }
-}
-
-/// `greater - less`, both little-endian and of the same length.
-fn subtract(greater: &[u32], less: &[u32]) -> Vec<u32> {
-    let mut borrow = 0u64;
-    let words = greater.iter().zip(less).map(|(&greater, &less)| {
-        let difference = u64::from(greater).wrapping_sub(u64::from(less)).wrapping_sub(borrow);
-        borrow = difference >> 63;
-        difference as u32
-    });
-    words.collect()
-}
-
-/// `number * 2^lowest_exponent` to the nearest `f64`, ties to even. `lowest_exponent` is at least -1074, so that bit 0
-/// is never below the last place of a subnormal.
-fn round(number: &[u32], lowest_exponent: i32) -> f64 {
-    let Some(top_word) = number.iter().rposition(|&word| word != 0) else { return 0.0 };
-    let top = top_word * 32 + 31 - number[top_word].leading_zeros() as usize;
-    let last = top.saturating_sub(f64::MANTISSA_DIGITS as usize - 1);
-    let bit = |at: usize| u64::from(number[at / 32] >> (at % 32) & 1);
-    let mut significand = (last..=top).rev().fold(0u64, |value, at| value << 1 | bit(at));
-    if last > 0 && bit(last - 1) == 1 {
-        let is_tie = !has_bits_below(number, last - 1);
-        significand += u64::from(!is_tie || significand & 1 == 1);
-    }
-    // Both factors are exact, and so is their product: at most 53 bits, none below 2^-1074. Past the range it is infinite.
-    significand as f64 * power_of_two(last as i32 + lowest_exponent)
-}
-
-fn has_bits_below(number: &[u32], at: usize) -> bool {
-    let (word, bit) = (at / 32, at % 32);
-    number[..word].iter().any(|&word| word != 0) || number[word] & ((1u32 << bit) - 1) != 0
-}
-
-/// `2^exponent` for exponents from -1074 to 1023.
-fn power_of_two(exponent: i32) -> f64 {
-    let is_normal = exponent >= f64::MIN_EXP - 1;
-    f64::from_bits(if is_normal { ((exponent + 1023) as u64) << 52 } else { 1 << (exponent + 1074) })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::aggregate::exact::power_of_two;
 
     /// What the device does, on the host: adds a value's significand at its bit.
     fn deposit(accumulator: Accumulator, state: &mut [u32], significand: u64, offset: usize, negative: bool) {

@@ -39,7 +39,7 @@ use std::collections::HashMap;
 use pilaster_shaders::Tier;
 
 use crate::aggregate::partial::Partial;
-use crate::aggregate::{Aggregate, AggregateFunction, AggregateSpec};
+use crate::aggregate::{Aggregate, AggregateFunction, AggregateSpec, FloatSum};
 use crate::error::{Backend, Error, Result};
 use crate::expr::Expr;
 use crate::expr::wgsl::{self, ExprRequest, ValueInfo, ValueRequest};
@@ -123,6 +123,7 @@ pub struct GpuAggregate {
     batches: Vec<DeviceBatch>,
     settings: GpuAggregateSettings,
     binding_bytes: u64,
+    float_sum: FloatSum,
     operands: Operands,
     key_infos: Vec<ValueInfo>,
     operand_infos: Vec<ValueInfo>,
@@ -189,6 +190,7 @@ impl GpuAggregate {
             batches: columns.batches.clone(),
             settings,
             binding_bytes: tier.binding_bytes,
+            float_sum: spec.float_sum,
             operands,
             key_infos,
             operand_infos,

@@ -6,7 +6,6 @@ use super::extent::take_apart;
 
 /// A group's sum within a window.
 pub(super) trait Cell<const WORDS: usize>: Copy + Send + Sync + std::fmt::Debug + 'static {
-    const BITS: i32 = 64 * WORDS as i32;
     const ZERO: Self;
     fn from_words(words: [u64; WORDS]) -> Self;
     /// Wraps: that it does not is what a window sees to, for all but the sink.

@@ -1,4 +1,4 @@
-//! Float sums. The plain path adds; a batch with values that could overflow on the way, infinities or NaNs is told apart
+//! Fast float sums. The plain path adds; a batch with values that could overflow on the way, infinities or NaNs is told apart
 //! once per batch and takes the careful one.
 //!
 //! ```text
@@ -10,13 +10,10 @@
 //! Any order of adding keeps the error within `n * 2^-53` of the sum of magnitudes; several accumulators side by side
 //! and one per batch keep it far below.
 
-use super::fold::{FloatSum, Target, fold};
+use super::{MINUS_INFINITY, PLUS_INFINITY, specials_of};
+use crate::aggregate::cpu::fold::{FloatSum, Target, fold};
 use crate::error::Result;
 use crate::memory::Grant;
-
-const NAN: u8 = 1;
-const PLUS_INFINITY: u8 = 2;
-const MINUS_INFINITY: u8 = 4;
 
 /// 2^900.
 const LARGE: f64 = f64::from_bits((1023 + 900) << 52);
@@ -26,7 +23,7 @@ const UP: f64 = f64::from_bits((1023 + 200) << 52);
 
 /// Sums per group; item 0 is the sink.
 #[derive(Debug, Default)]
-pub(super) struct FloatSums {
+pub(in crate::aggregate::cpu) struct FastSums {
     plain: Vec<f64>,
     careful: Vec<Careful>,
 }
@@ -37,7 +34,7 @@ struct Careful {
     specials: u8,
 }
 
-impl FloatSums {
+impl FastSums {
     pub(super) fn add(
         &mut self,
         values: &[f64],
@@ -63,10 +60,8 @@ impl FloatSums {
     }
 
     fn add_one(&mut self, group: usize, value: f64) {
-        if value.is_nan() {
-            self.careful[group].specials |= NAN;
-        } else if value.is_infinite() {
-            self.careful[group].specials |= if value > 0.0 { PLUS_INFINITY } else { MINUS_INFINITY };
+        if !value.is_finite() {
+            self.careful[group].specials |= specials_of(value);
         } else if value.abs() >= LARGE {
             self.careful[group].scaled += value * DOWN;
         } else {

@@ -50,8 +50,8 @@ fn guard_bits(rows: u64) -> i32 {
 }
 
 impl Window {
-    pub(super) fn is_empty(&self) -> bool {
-        self.extent.is_none()
+    pub(super) fn is_narrow(&self) -> bool {
+        matches!(self.cells, Cells::Narrow(_))
     }
 
     /// What all values so far lie in.
@@ -121,8 +121,12 @@ impl Window {
     pub(super) fn add_one(&mut self, group: usize, value: f64) {
         let anchor = i64::from(self.anchor) as u64;
         match &mut self.cells {
-            Cells::Narrow(cells) => cells[group] = cells[group].plus(Cell::from_words(cell::place(value, anchor))),
-            Cells::Wide(cells) => cells[group] = cells[group].plus(Cell::from_words(cell::place(value, anchor))),
+            Cells::Narrow(cells) => {
+                cells[group] = cells[group].plus(Cell::from_words(cell::place(value, anchor)))
+            }
+            Cells::Wide(cells) => {
+                cells[group] = cells[group].plus(Cell::from_words(cell::place(value, anchor)))
+            }
         }
     }
 
@@ -132,6 +136,12 @@ impl Window {
             Cells::Narrow(cells) => cells[group] = cells[group].plus(i128::narrowed(number)),
             Cells::Wide(cells) => cells[group] = cells[group].plus(number),
         }
+    }
+
+    /// Adds a number of units of the anchor's position, by its magnitude.
+    pub(super) fn add_magnitude(&mut self, group: usize, words: [u64; 4], negative: bool) {
+        let number = <i256 as Cell<4>>::from_words(words);
+        self.add_wide(group, if negative { number.wrapping_neg() } else { number });
     }
 
     /// Remembers values that [`Window::holds`] let in.
