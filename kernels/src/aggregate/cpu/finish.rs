@@ -109,7 +109,7 @@ fn input_type(aggregate: &Aggregate) -> DataType {
     aggregate.inputs.first().map_or(DataType::Null, Expr::data_type)
 }
 
-fn scale_of(data_type: &DataType) -> i32 {
+pub(super) fn scale_of(data_type: &DataType) -> i32 {
     decimal(data_type).map_or(0, |(_, scale)| i32::from(scale))
 }
 
@@ -174,7 +174,7 @@ fn wrap(value: i256, to: &DataType) -> i256 {
 }
 
 /// The nearest float, ties to even.
-fn to_f64(value: i256) -> f64 {
+pub(super) fn to_f64(value: i256) -> f64 {
     if let Some(value) = value.to_i128() {
         return value as f64;
     }

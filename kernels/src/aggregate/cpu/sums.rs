@@ -7,10 +7,14 @@
 //! ```
 //! A sum is the sum of its tiers. In the common case only the narrow tier exists: 8 bytes per group, 64-bit adds.
 
-use arrow::datatypes::i256;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray};
+use arrow::datatypes::{DataType, i256};
 
 use super::fold::{NarrowSum, Target, WideSum, fold};
-use crate::error::Result;
+use crate::aggregate::exact::Exact;
+use crate::error::{Error, Result};
 use crate::keys::lanes::{LaneColumn, Lanes};
 use crate::memory::Grant;
 
@@ -26,18 +30,37 @@ impl Total {
         let (low, wrapped) = self.low.overflowing_add(value);
         self.low = low;
         if wrapped {
-            self.high += if value.is_negative() { -1 } else { 1 };
+            self.high = self.high.wrapping_add(if value.is_negative() { -1 } else { 1 });
         }
     }
 
     fn merge(&mut self, other: Total) {
         self.add(other.low);
-        self.high += other.high;
+        self.high = self.high.wrapping_add(other.high);
     }
 
     /// The sum, where it fits 256 bits.
     pub(super) fn value(self) -> Option<i256> {
         (self.high == 0).then_some(self.low)
+    }
+
+    /// The sum, whatever it is.
+    pub(super) fn exact(self) -> Exact {
+        let high = Exact::from_i256(i256::from_i128(self.high.into()), 256);
+        Exact::from_i256(self.low, 0).plus(&high)
+    }
+
+    fn to_bytes(self) -> [u8; STATE_BYTES] {
+        let mut bytes = [0; STATE_BYTES];
+        bytes[..32].copy_from_slice(&self.low.to_le_bytes());
+        bytes[32..].copy_from_slice(&self.high.to_le_bytes());
+        bytes
+    }
+
+    fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let (low, high) = bytes.split_first_chunk::<32>()?;
+        let high = i64::from_le_bytes(high.try_into().ok()?);
+        Some(Self { low: i256::from_le_bytes(*low), high })
     }
 
     /// The sum modulo 2^256.
@@ -55,6 +78,9 @@ pub(super) struct IntegerSums {
     wide_bound: u128,
     huge: Vec<Total>,
 }
+
+/// Bytes of a sum that travels.
+const STATE_BYTES: usize = 40;
 
 const NARROW_LIMIT: u128 = i64::MAX as u128;
 const WIDE_LIMIT: u128 = i128::MAX as u128;
@@ -175,6 +201,36 @@ impl IntegerSums {
             self.huge[group as usize].merge(total);
         }
         Ok(())
+    }
+}
+
+impl IntegerSums {
+    /// Type of [`IntegerSums::states`].
+    pub(super) fn state_type() -> DataType {
+        DataType::FixedSizeBinary(STATE_BYTES as i32)
+    }
+
+    /// The sums of groups `1..=groups`: 320 bits each, lowest byte first.
+    pub(super) fn states(&self, groups: usize) -> ArrayRef {
+        let mut bytes = Vec::with_capacity(groups * STATE_BYTES);
+        (1..=groups).for_each(|group| bytes.extend(self.total(group).to_bytes()));
+        Arc::new(FixedSizeBinaryArray::new(STATE_BYTES as i32, bytes.into(), None))
+    }
+
+    /// Adds [`IntegerSums::states`] of other groups: row `i` to group `numbers[i]`.
+    pub(super) fn merge_states(
+        &mut self,
+        states: &ArrayRef,
+        numbers: &[u32],
+        groups: usize,
+        grant: &mut Grant,
+    ) -> Result<()> {
+        let states = states.as_fixed_size_binary_opt().filter(|states| states.len() == numbers.len());
+        let totals = states.and_then(|states| {
+            (0..states.len()).map(|row| Total::from_bytes(states.value(row))).collect::<Option<Vec<_>>>()
+        });
+        let totals = totals.ok_or_else(|| Error::invalid("a state that is no integer sums"))?;
+        self.merge(totals.into_iter(), numbers, groups, grant)
     }
 }
 

@@ -17,6 +17,23 @@ mod words;
 pub(crate) use encode::{decode, encoded, states};
 pub(crate) use scaled::Scaled;
 
+/// Flags of what a sum has met beside numbers; those of `aggregate/float.wgsl`.
+pub(crate) const NAN: u8 = 1;
+/// Likewise.
+pub(crate) const PLUS_INFINITY: u8 = 2;
+/// Likewise.
+pub(crate) const MINUS_INFINITY: u8 = 4;
+
+/// What a sum is because of its flags; none where there are none.
+pub(crate) fn special(flags: u8) -> Option<f64> {
+    match flags {
+        0 => None,
+        PLUS_INFINITY => Some(f64::INFINITY),
+        MINUS_INFINITY => Some(f64::NEG_INFINITY),
+        _ => Some(f64::NAN),
+    }
+}
+
 /// Words that the greatest number met can have: a sum of floats times a sum of products.
 const MOST_WORDS: usize = 104;
 
@@ -78,6 +95,7 @@ impl Exact {
     }
 
     /// A finite float.
+    #[cfg(test)]
     pub(crate) fn from_f64(value: f64) -> Self {
         let bits = value.to_bits();
         let biased = (bits >> 52 & 0x7ff) as i32;

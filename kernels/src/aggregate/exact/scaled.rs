@@ -21,10 +21,6 @@ impl Scaled {
         Self { negative, mantissa: (value << shift >> 64) as u64, exponent: exponent + 64 - shift as i32 }
     }
 
-    pub(crate) fn is_zero(self) -> bool {
-        self.mantissa == 0
-    }
-
     #[must_use]
     pub(crate) fn times(self, other: Self) -> Self {
         let product = u128::from(self.mantissa) * u128::from(other.mantissa);
@@ -36,6 +32,19 @@ impl Scaled {
     pub(crate) fn over(self, divisor: Self) -> Self {
         let quotient = (u128::from(self.mantissa) << 64).checked_div(divisor.mantissa.into()).unwrap_or(0);
         Self::new(self.negative != divisor.negative, quotient, self.exponent - 64 - divisor.exponent)
+    }
+
+    /// This over `10^digits`.
+    #[must_use]
+    pub(crate) fn decimal(self, digits: i32) -> Self {
+        if digits == 0 {
+            return self;
+        }
+        let ten = Exact::from_u64(10);
+        let power =
+            (0..digits.unsigned_abs().min(400)).fold(Exact::from_u64(1), |power, _| power.times(&ten));
+        let power = Self::from(&power);
+        if digits > 0 { self.over(power) } else { self.times(power) }
     }
 
     /// The square root of the magnitude.

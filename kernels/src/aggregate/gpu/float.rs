@@ -7,7 +7,7 @@
 //! only one: the result is the correctly rounded sum, whatever the order of rows. (Kulisch's long accumulator, in `u32`
 //! words because WGSL's atomics have no more.)
 
-use crate::aggregate::exact::Exact;
+use crate::aggregate::exact::{Exact, special};
 
 /// How a float type lies in its accumulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -25,13 +25,6 @@ pub(super) const FLOAT64: Accumulator = Accumulator { limbs: 67, lowest_exponent
 
 // From bit 0 to the highest bit of the largest value, and 40 bits for rows.
 const _: () = assert!(FLOAT32.limbs * 32 >= 277 + 40 && FLOAT64.limbs * 32 >= 2098 + 40);
-
-/// Flags of `aggregate/float.wgsl`; those of exact sums on the CPU are the same.
-pub(super) const FLAG_NAN: u32 = 1;
-/// Likewise.
-pub(super) const FLAG_POSITIVE_INFINITY: u32 = 2;
-/// Likewise.
-pub(super) const FLAG_NEGATIVE_INFINITY: u32 = 4;
 
 impl Accumulator {
     /// Words of a state.
@@ -54,19 +47,14 @@ impl Accumulator {
 
     /// The sum, correctly rounded. Any NaN, or infinities of both signs, give NaN. An exact zero is `0.0`.
     pub fn sum(self, state: &[u32]) -> f64 {
-        match state[0] {
-            0 => self.exact(state).0.to_f64(),
-            FLAG_POSITIVE_INFINITY => f64::INFINITY,
-            FLAG_NEGATIVE_INFINITY => f64::NEG_INFINITY,
-            _ => f64::NAN,
-        }
+        special(state[0] as u8).unwrap_or_else(|| self.exact(state).0.to_f64())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::aggregate::exact::power_of_two;
+    use crate::aggregate::exact::{NAN, power_of_two};
 
     /// What the device does, on the host: adds a value's significand at its bit.
     fn deposit(accumulator: Accumulator, state: &mut [u32], significand: u64, offset: usize, negative: bool) {
@@ -88,7 +76,7 @@ mod tests {
             let exponent = (bits >> 52 & 0x7ff) as usize;
             let fraction = bits & ((1 << 52) - 1);
             if exponent == 0x7ff {
-                state[0] |= if fraction != 0 { FLAG_NAN } else { 2 << (bits >> 63) };
+                state[0] |= if fraction != 0 { u32::from(NAN) } else { 2 << (bits >> 63) };
                 continue;
             }
             let significand = fraction | if exponent == 0 { 0 } else { 1 << 52 };

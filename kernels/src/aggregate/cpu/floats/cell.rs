@@ -89,6 +89,74 @@ pub(super) fn place<const WORDS: usize>(value: f64, anchor: u64) -> [u64; WORDS]
     words
 }
 
+/// The magnitude of a product, low and high, its position, and all ones where it is negative.
+type Product = (u64, u64, u64, u64);
+
+/// The product of two finite values.
+#[inline(always)]
+fn multiply(x: f64, y: f64) -> Product {
+    let ((x_significand, x_position), (y_significand, y_position)) =
+        (take_apart(x.to_bits()), take_apart(y.to_bits()));
+    let product = u128::from(x_significand) * u128::from(y_significand);
+    let sign = ((x.to_bits() ^ y.to_bits()) as i64 >> 63) as u64;
+    (product as u64, (product >> 64) as u64, x_position + y_position, sign)
+}
+
+#[inline(always)]
+fn place_product<const WORDS: usize>((low, high, position, sign): Product, anchor: u64) -> [u64; WORDS] {
+    let shift = position.wrapping_sub(anchor);
+    let mut carry = sign & 1;
+    let mut words = [0; WORDS];
+    for (word, at) in words.iter_mut().zip((0..).step_by(64)) {
+        let by = shift.wrapping_sub(at);
+        let above = by.wrapping_add(64);
+        let magnitude = left(low, by)
+            | right(low, by.wrapping_neg())
+            | left(high, above)
+            | right(high, above.wrapping_neg());
+        *word = (magnitude ^ sign).wrapping_add(carry);
+        carry &= u64::from(magnitude == 0);
+    }
+    words
+}
+
+#[multiversion::multiversion(targets("x86_64+avx512f+avx512dq+avx512bw+avx512vl", "x86_64+avx2"))]
+fn place_products<const WORDS: usize>(products: &[Product], anchor: u64, into: &mut [[u64; WORDS]]) {
+    for (into, &product) in into.iter_mut().zip(products) {
+        *into = place_product(product, anchor);
+    }
+}
+
+/// Adds the product of each row to the cell that `numbers` names, or all to that of group 1.
+pub(super) fn add_products<const WORDS: usize, C: Cell<WORDS>>(
+    numbers: Option<&[u32]>,
+    (x, y): (&[f64], &[f64]),
+    anchor: u64,
+    cells: &mut [C],
+) {
+    const ROWS: usize = CHUNK / 2;
+    let mut products = [(0, 0, 0, 0); ROWS];
+    let mut placed = [[0; WORDS]; ROWS];
+    let mut first = 0;
+    for (x, y) in x.chunks(ROWS).zip(y.chunks(ROWS)) {
+        for (product, (&x, &y)) in products.iter_mut().zip(x.iter().zip(y)) {
+            *product = multiply(x, y);
+        }
+        place_products(&products[..x.len()], anchor, &mut placed);
+        let placed = &placed[..x.len()];
+        match numbers {
+            None => cells[1] = placed.iter().fold(cells[1], |cell, &words| cell.plus(C::from_words(words))),
+            Some(numbers) => {
+                for (&words, &number) in placed.iter().zip(&numbers[first..]) {
+                    let cell = &mut cells[number as usize];
+                    *cell = cell.plus(C::from_words(words));
+                }
+            }
+        }
+        first += x.len();
+    }
+}
+
 #[multiversion::multiversion(targets("x86_64+avx512f+avx512dq+avx512bw+avx512vl", "x86_64+avx2"))]
 fn place_all<const WORDS: usize>(values: &[f64], anchor: u64, into: &mut [[u64; WORDS]]) {
     for (into, &value) in into.iter_mut().zip(values) {

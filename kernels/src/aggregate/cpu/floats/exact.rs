@@ -20,37 +20,35 @@ use arrow::datatypes::i256;
 
 use super::extent::{Extent, SIGNIFICAND_BITS, Scan, scan, take_apart};
 use super::far::{Domain, Far};
+use super::specials_of;
 use super::window::{ROW_BITS, Window, rescaled};
-use super::{MINUS_INFINITY, NAN, PLUS_INFINITY, specials_of};
 use crate::aggregate::cpu::fold::Target;
-use crate::aggregate::exact::{Exact, decode, encoded};
+use crate::aggregate::exact::{self, Exact, MINUS_INFINITY, NAN, PLUS_INFINITY, decode, encoded};
 use crate::error::{Error, Result};
 use crate::memory::Grant;
 
 /// Rows whose extent is looked at together: they stay in the first cache level until they are added.
-const BLOCK: usize = 4096;
+pub(super) const BLOCK: usize = 4096;
 
 /// Sums per group; item 0 is the sink.
 #[derive(Debug)]
 pub(in crate::aggregate::cpu) struct ExactSums {
-    domain: Domain,
-    window: Window,
-    far: Far,
+    pub(super) domain: Domain,
+    pub(super) window: Window,
+    pub(super) far: Far,
     /// Flags; empty while there were none.
     specials: Vec<u8>,
-    rows: u64,
+    pub(super) rows: u64,
 }
 
 impl ExactSums {
     /// Sums of values.
     pub(in crate::aggregate::cpu) fn new() -> Self {
-        Self {
-            domain: Domain::Values,
-            window: Window::default(),
-            far: Far::default(),
-            specials: Vec::new(),
-            rows: 0,
-        }
+        Self::of(Domain::Values)
+    }
+
+    pub(super) fn of(domain: Domain) -> Self {
+        Self { domain, window: Window::default(), far: Far::default(), specials: Vec::new(), rows: 0 }
     }
 
     pub(in crate::aggregate::cpu) fn add(
@@ -91,7 +89,7 @@ impl ExactSums {
         }
     }
 
-    fn count_rows(&mut self, rows: u64) -> Result<()> {
+    pub(super) fn count_rows(&mut self, rows: u64) -> Result<()> {
         self.rows = self.rows.saturating_add(rows);
         if self.rows >> ROW_BITS == 0 {
             Ok(())
@@ -127,7 +125,7 @@ impl ExactSums {
     }
 
     /// Sees that there is a wide window, in the middle of the values at `positions` if there was none.
-    fn settle_window(
+    pub(super) fn settle_window(
         &mut self,
         positions: impl Iterator<Item = i32>,
         groups: usize,
@@ -172,12 +170,7 @@ impl ExactSums {
 
     /// What a group's sum is because of values that are infinite or NaN.
     pub(in crate::aggregate::cpu) fn special(&self, group: usize) -> Option<f64> {
-        match self.specials.get(group).copied().unwrap_or(0) {
-            0 => None,
-            PLUS_INFINITY => Some(f64::INFINITY),
-            MINUS_INFINITY => Some(f64::NEG_INFINITY),
-            _ => Some(f64::NAN),
-        }
+        exact::special(self.specials.get(group).copied().unwrap_or(0))
     }
 
     fn finite(&self, group: usize) -> Exact {
@@ -290,6 +283,6 @@ impl ExactSums {
 }
 
 /// Position of the lowest bit of a finite value's significand.
-fn position_of(value: f64) -> i32 {
+pub(super) fn position_of(value: f64) -> i32 {
     take_apart(value.to_bits()).1 as i32
 }

@@ -10,8 +10,9 @@
 //! Any order of adding keeps the error within `n * 2^-53` of the sum of magnitudes; several accumulators side by side
 //! and one per batch keep it far below.
 
-use super::{MINUS_INFINITY, PLUS_INFINITY, specials_of};
+use super::specials_of;
 use crate::aggregate::cpu::fold::{FloatSum, Target, fold};
+use crate::aggregate::exact;
 use crate::error::Result;
 use crate::memory::Grant;
 
@@ -73,12 +74,10 @@ impl FastSums {
     pub(super) fn total(&self, group: usize, divisor: f64) -> f64 {
         let plain = self.plain.get(group).copied().unwrap_or(0.0);
         let Careful { scaled, specials } = self.careful.get(group).copied().unwrap_or_default();
-        match specials {
-            0 if scaled == 0.0 => plain / divisor,
-            0 => (scaled + plain * DOWN) / divisor * UP,
-            PLUS_INFINITY => f64::INFINITY,
-            MINUS_INFINITY => f64::NEG_INFINITY,
-            _ => f64::NAN,
+        match exact::special(specials) {
+            Some(special) => special,
+            None if scaled == 0.0 => plain / divisor,
+            None => (scaled + plain * DOWN) / divisor * UP,
         }
     }
 

@@ -1,10 +1,13 @@
 //! Float sums, in the two modes of [`crate::aggregate::FloatSum`].
 
-use arrow::array::{Array, AsArray};
-use arrow::datatypes::UInt64Type;
+use std::sync::Arc;
+
+use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
+use arrow::datatypes::{DataType, Float64Type, UInt64Type};
 
 use super::fold::Target;
 use crate::aggregate::FloatSum;
+use crate::aggregate::exact::{MINUS_INFINITY, NAN, PLUS_INFINITY};
 use crate::aggregate::partial::StateColumn;
 use crate::error::{Error, Result};
 use crate::memory::Grant;
@@ -14,6 +17,7 @@ mod exact;
 mod extent;
 mod far;
 mod fast;
+mod products;
 mod split;
 #[cfg(test)]
 mod tests;
@@ -21,10 +25,6 @@ mod window;
 
 pub(super) use exact::ExactSums;
 use fast::FastSums;
-
-const NAN: u8 = 1;
-const PLUS_INFINITY: u8 = 2;
-const MINUS_INFINITY: u8 = 4;
 
 /// Flag of a value that is infinite or NaN.
 fn specials_of(value: f64) -> u8 {
@@ -84,6 +84,43 @@ impl FloatSums {
             (Self::Fast(mine), Self::Fast(theirs)) => mine.merge(theirs, numbers, groups, grant),
             (Self::Exact(mine), Self::Exact(theirs)) => mine.merge(theirs, numbers, groups, grant),
             _ => Err(Error::invalid("float sums of two modes")),
+        }
+    }
+
+    /// Type of [`FloatSums::states`].
+    pub(super) fn state_type(&self) -> DataType {
+        match self {
+            Self::Fast(_) => DataType::Float64,
+            Self::Exact(_) => DataType::LargeBinary,
+        }
+    }
+
+    /// The sums of groups `1..=groups`.
+    pub(super) fn states(&self, groups: usize) -> ArrayRef {
+        match self {
+            Self::Fast(sums) => {
+                let total = |group| sums.total(group, 1.0);
+                Arc::new(Float64Array::from_iter_values((1..=groups).map(total)))
+            }
+            Self::Exact(sums) => sums.states(groups),
+        }
+    }
+
+    /// Adds [`FloatSums::states`] of other groups: row `i` to group `numbers[i]`.
+    pub(super) fn merge_states(
+        &mut self,
+        state: &ArrayRef,
+        numbers: &[u32],
+        groups: usize,
+        grant: &mut Grant,
+    ) -> Result<()> {
+        match self {
+            Self::Fast(mine) => {
+                let sums = state.as_primitive_opt::<Float64Type>().filter(|sums| sums.len() == numbers.len());
+                let sums = sums.ok_or_else(|| Error::invalid("sums of floats were due"))?;
+                mine.add(sums.values(), Target::Each(numbers), groups, grant)
+            }
+            Self::Exact(mine) => mine.merge_states(state, numbers, groups, grant),
         }
     }
 

@@ -168,6 +168,15 @@ impl Window {
         }
     }
 
+    /// Adds the products of rows, likewise covered.
+    pub(super) fn add_products(&mut self, factors: (&[f64], &[f64]), numbers: Option<&[u32]>) {
+        let anchor = i64::from(self.anchor) as u64;
+        match &mut self.cells {
+            Cells::Narrow(cells) => cell::add_products(numbers, factors, anchor, cells),
+            Cells::Wide(cells) => cell::add_products(numbers, factors, anchor, cells),
+        }
+    }
+
     fn add_split(&mut self, values: &[f64], target: Target, groups: usize, cuts: Cuts) {
         match target {
             Target::One => {
