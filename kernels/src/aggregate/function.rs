@@ -50,8 +50,10 @@ pub enum Regression {
 /// What is computed over the rows of a group. Rows with a null operand are skipped, but for [`Self::CountRows`] and where
 /// a function says so; over no rows all but the counts and [`Self::ApproxDistinct`] are null.
 ///
-/// `distinct` is of use for count, sum, avg, the moments, array_agg, string_agg, mode and percentiles; the others give the
-/// same answer with and without.
+/// `distinct` is of use for count, sum, avg, the moments, bit_xor, array_agg, string_agg, mode and percentiles; the others
+/// give the same answer with and without. Values are distinct as keys are, and show as keys do: one NaN, one zero. Lists
+/// and strings of distinct values are in the order of the first row of each. Rows that an order leaves equal stand as they
+/// do in the input.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub enum AggregateFunction {
     /// `count(*)`: rows, whatever they hold.
@@ -126,9 +128,10 @@ pub enum AggregateFunction {
         /// Between two values.
         separator: String,
     },
-    /// Estimate of `count(distinct x)` by HyperLogLog.
+    /// Estimate of `count(distinct x)` by HyperLogLog: standard error 1.7 %, exact up to some hundred values.
     ApproxDistinct,
-    /// Estimate of a percentile by a sketch of bounded size.
+    /// Estimate of a percentile by a sketch of bounded size: a value of the group, at most the exact one, exact up to 4096
+    /// distinct values. Numbers, read as Float64.
     ApproxPercentile(Fraction),
 }
 

@@ -14,7 +14,7 @@ pub mod equality;
 pub mod float;
 pub mod groups;
 mod hash;
-mod interner;
+pub(crate) mod interner;
 pub mod lanes;
 pub mod order;
 mod table;

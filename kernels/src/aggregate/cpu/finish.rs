@@ -122,7 +122,7 @@ fn decimal(data_type: &DataType) -> Option<(u8, i8)> {
 }
 
 /// `sum * 10^digits / count`, rounded once; none where it exceeds 256 bits.
-fn divide(sum: i256, count: u64, digits: i32, rounding: Rounding) -> Option<i256> {
+pub(super) fn divide(sum: i256, count: u64, digits: i32, rounding: Rounding) -> Option<i256> {
     let mut divisor = i256::from_i128(count.into());
     for _ in digits..0 {
         divisor = divisor.checked_mul(i256::from_i128(10))?;
@@ -147,7 +147,7 @@ fn divide(sum: i256, count: u64, digits: i32, rounding: Rounding) -> Option<i256
 }
 
 /// True where `value` is one of `to`: within the precision of a decimal, the bounds of an integer.
-fn fits(value: i256, to: &DataType) -> bool {
+pub(super) fn fits(value: i256, to: &DataType) -> bool {
     if let Some((precision, _)) = decimal(to) {
         let limit = i256::from_i128(10).checked_pow(precision.into());
         return limit.is_some_and(|limit| value < limit && value > limit.wrapping_neg());

@@ -155,6 +155,14 @@ fn check_operands(aggregate: &Aggregate) -> Result<()> {
 }
 
 impl Input {
+    /// The input of an aggregate by itself.
+    pub(super) fn of(aggregate: &Aggregate) -> Result<Self> {
+        let expr = aggregate.operand()?.clone();
+        let mut input = Self { expr, context: 0, sum: None, least: false, greatest: false };
+        input.require(aggregate)?;
+        Ok(input)
+    }
+
     fn require(&mut self, aggregate: &Aggregate) -> Result<()> {
         let data_type = self.expr.data_type();
         match aggregate.function {

@@ -3,12 +3,36 @@
 use super::accumulator::Accumulator;
 use crate::aggregate::{Aggregate, AggregateFunction, FloatSum};
 use crate::error::{Backend, Error, Result};
+use crate::expr::Expr;
 
+mod approx;
 mod bits;
+mod chunks;
+mod collect;
+mod counts;
+mod distinct;
+mod ends;
+mod lists;
+mod mode;
 mod moments;
+mod operand;
+mod pairs;
+mod percentile;
+mod shared;
+mod sort_key;
+#[cfg(test)]
+mod tests;
 
+use approx::{ApproxDistinct, ApproxPercentile};
 use bits::{BitFold, Bits};
+use collect::Collect;
+use counts::Counts;
+use distinct::{Distinct, Inner};
+use ends::Ends;
+use mode::Mode;
 use moments::Moments;
+use percentile::Percentile;
+use shared::Shared;
 
 /// The accumulator of `aggregate`.
 ///
@@ -16,15 +40,48 @@ use moments::Moments;
 /// [`Error::Unsupported`] for operands of other types than the function takes.
 pub(super) fn accumulator(aggregate: &Aggregate, float_sum: FloatSum) -> Result<Box<dyn Accumulator>> {
     use AggregateFunction as F;
+    let wants_set = matches!(
+        aggregate.function,
+        F::Count
+            | F::Sum
+            | F::Avg
+            | F::Variance { .. }
+            | F::Stddev { .. }
+            | F::Covariance { .. }
+            | F::Correlation
+            | F::Regression(_)
+            | F::BitXor
+            | F::PercentileCont(_)
+            | F::PercentileDisc(_)
+    );
+    if !(aggregate.distinct && wants_set) {
+        return plain(aggregate, float_sum);
+    }
+    let inner = match aggregate.function {
+        F::Sum | F::Avg => Inner::Shared(Box::new(Shared::new(aggregate, float_sum)?)),
+        _ => Inner::Own(plain(aggregate, float_sum)?),
+    };
+    let operands = aggregate.inputs.iter().map(Expr::data_type);
+    Ok(Box::new(Distinct::new(operands, inner)?))
+}
+
+/// Over all rows; array_agg, string_agg and mode know themselves what is distinct.
+fn plain(aggregate: &Aggregate, float_sum: FloatSum) -> Result<Box<dyn Accumulator>> {
+    use AggregateFunction as F;
     match &aggregate.function {
+        F::Count => Ok(Box::new(Counts::new(aggregate))),
         F::BoolAnd | F::BitAnd => Ok(Box::new(Bits::new(aggregate, BitFold::And)?)),
         F::BoolOr | F::BitOr => Ok(Box::new(Bits::new(aggregate, BitFold::Or)?)),
-        F::BitXor if !aggregate.distinct => Ok(Box::new(Bits::new(aggregate, BitFold::Xor)?)),
-        F::Variance { .. } | F::Stddev { .. } | F::Covariance { .. } | F::Correlation | F::Regression(_)
-            if !aggregate.distinct =>
-        {
+        F::BitXor => Ok(Box::new(Bits::new(aggregate, BitFold::Xor)?)),
+        F::Variance { .. } | F::Stddev { .. } | F::Covariance { .. } | F::Correlation | F::Regression(_) => {
             Ok(Box::new(Moments::new(aggregate, float_sum)?))
         }
+        F::First { .. } | F::Last { .. } | F::AnyValue => Ok(Box::new(Ends::new(aggregate)?)),
+        F::PercentileCont(_) | F::PercentileDisc(_) => Ok(Box::new(Percentile::new(aggregate)?)),
+        F::ApproxDistinct => Ok(Box::new(ApproxDistinct::new(aggregate)?)),
+        F::ApproxPercentile(_) => Ok(Box::new(ApproxPercentile::new(aggregate)?)),
+        F::Mode => Ok(Box::new(Mode::new(aggregate)?)),
+        F::ArrayAgg { .. } | F::StringAgg { .. } => Ok(Box::new(Collect::new(aggregate)?)),
         function => Err(Error::unsupported(function, Backend::Cpu)),
     }
 }
