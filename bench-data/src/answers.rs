@@ -75,7 +75,7 @@ pub fn expected(suite: &str, scale: f64, query: u32) -> Option<Answer> {
     let stored = STORED
         .iter()
         .find(|stored| stored.suite == suite && stored.scale == scale && stored.query == query)?;
-    let sorted_by = tpch::Query::get(query)?.sorted_by;
+    let sorted_by = tpch::query(query)?.sorted_by;
     // A test reads every stored answer.
     Answer::parse(stored.text, sorted_by).ok()
 }
@@ -104,7 +104,7 @@ pub fn check(actual: &[RecordBatch], expected: &Answer) -> Result<(), Mismatch> 
 }
 
 impl Answer {
-    /// Another engine's result as an answer; `sorted_by` as in [`tpch::Query`].
+    /// Another engine's result as an answer; `sorted_by` as in [`crate::Query`].
     ///
     /// # Errors
     /// [`Mismatch`] for column types that answers do not have.
@@ -289,6 +289,10 @@ struct Stored {
     query: u32,
     text: &'static str,
 }
+
+mod multiset;
+
+pub use multiset::same_rows;
 
 include!("answers/stored.rs");
 

@@ -5,6 +5,7 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use arrow::array::RecordBatch;
+use pilaster_kernels::aggregate::FloatSum;
 use pilaster_kernels::{Error, Result};
 
 use crate::device::{Device, DeviceConfig};
@@ -71,6 +72,8 @@ pub struct SessionConfig {
     pub cpu_batch_rows: usize,
     /// Rows of a batch on the device: batches of a pipeline are coalesced to this.
     pub device_batch_rows: usize,
+    /// How floats are summed: sums, means, variances and covariances.
+    pub float_sum: FloatSum,
 }
 
 impl Default for SessionConfig {
@@ -85,6 +88,7 @@ impl Default for SessionConfig {
             device: DeviceConfig::default(),
             cpu_batch_rows: 16 * 1024,
             device_batch_rows: 1 << 20,
+            float_sum: FloatSum::default(),
         }
     }
 }

@@ -99,7 +99,7 @@ fn decimals_stand_for_floats_up_to_their_last_place() {
 #[test]
 fn stored_answers_can_be_read_and_have_columns_to_sort_by() {
     for stored in STORED {
-        let query = tpch::Query::get(stored.query).unwrap();
+        let query = tpch::query(stored.query).unwrap();
         let answer = Answer::parse(stored.text, query.sorted_by).unwrap();
         assert!(answer.rows() > 0 || stored.scale < 1.0, "Q{} at {}", stored.query, stored.scale);
         assert_eq!(expected(stored.suite, stored.scale, stored.query), Some(answer));

@@ -12,7 +12,7 @@ mod queries;
 mod tables;
 mod write;
 
-pub use queries::{Query, queries};
+pub use queries::{queries, query};
 pub use write::{Codec, Dataset, GenerateError, Options, Progress, TableFile, generate};
 
 /// The tables, smallest first.

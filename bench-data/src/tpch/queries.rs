@@ -1,22 +1,11 @@
 //! The 22 queries with the validation parameters of the specification.
 
-/// One query.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Query {
-    /// Its number, from 1.
-    pub number: u32,
-    /// Its SQL, one statement.
-    pub sql: &'static str,
-    /// Columns of the result that it is sorted by, most significant first; empty where the order is open.
-    pub sorted_by: &'static [usize],
-}
+use crate::Query;
 
-impl Query {
-    /// The query of that number.
-    #[must_use]
-    pub fn get(number: u32) -> Option<Query> {
-        queries().iter().find(|query| query.number == number).copied()
-    }
+/// The query of that number.
+#[must_use]
+pub fn query(number: u32) -> Option<Query> {
+    queries().iter().find(|query| query.number == number).copied()
 }
 
 /// All queries, by number.

@@ -99,6 +99,6 @@ fn all_queries_are_there() {
     for query in queries() {
         assert!(query.sql.ends_with(";\n") && query.sql.matches(';').count() == 1, "Q{}", query.number);
     }
-    assert_eq!(Query::get(6).map(|query| query.number), Some(6));
-    assert_eq!(Query::get(23), None);
+    assert_eq!(query(6).map(|query| query.number), Some(6));
+    assert_eq!(query(23), None);
 }

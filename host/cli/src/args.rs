@@ -37,6 +37,8 @@ pub enum Command {
     /// Run a benchmark on data that it generates itself; every answer is checked.
     #[command(after_help = BENCH_EXAMPLES)]
     Bench(BenchArgs),
+    /// Answer queries as JSON lines on stdin and stdout: the engine behind a benchmark's harness.
+    Worker(WorkerArgs),
 }
 
 const SQL_EXAMPLES: &str = "\
@@ -50,6 +52,7 @@ Examples:
   pilaster bench tpch
   pilaster bench tpch --scale 1 --queries 1,6 --backend cpu,gpu --against datafusion --threads 2
   pilaster bench tpch --scale 10 --data /data/tpch --reps 9 --json results.jsonl
+  pilaster bench h2o --rows 1e7 --threads 2 --backend cpu
   pilaster bench micro --suite parquet --against arrow-rs --threads 1
   pilaster bench micro --suite parquet --columns dict,delta --codecs none --rows 1000000
   pilaster bench micro --suite aggregate --against datafusion --threads 2
@@ -153,6 +156,20 @@ impl FromStr for TableArg {
     }
 }
 
+/// `pilaster worker`
+#[derive(Debug, Args)]
+pub struct WorkerArgs {
+    /// Where pipelines run.
+    #[arg(long, default_value = "cpu", value_name = "auto|cpu|gpu")]
+    pub backend: BackendChoice,
+    /// Threads; the environment's BENCH_THREADS where absent, 0 for one per core.
+    #[arg(long)]
+    pub threads: Option<usize>,
+    /// Let DataFusion run what Pilaster has no operator for, instead of an error.
+    #[arg(long)]
+    pub datafusion: bool,
+}
+
 /// `pilaster bench`
 #[derive(Debug, Args)]
 pub struct BenchArgs {
@@ -166,6 +183,8 @@ pub struct BenchArgs {
 pub enum Bench {
     /// TPC-H queries, beside another engine.
     Tpch(TpchArgs),
+    /// The db-benchmark's ten group-by questions, beside another engine.
+    H2o(H2oArgs),
     /// One operator at a time, beside another library in the same process.
     Micro(MicroArgs),
 }
@@ -179,6 +198,31 @@ pub struct TpchArgs {
     /// Queries by number; 1 and 6 where absent.
     #[arg(long, value_delimiter = ',', default_values_t = [1, 6])]
     pub queries: Vec<u32>,
+    /// How they are run.
+    #[command(flatten)]
+    pub run: QueryArgs,
+}
+
+/// `pilaster bench h2o`
+#[derive(Debug, Args)]
+pub struct H2oArgs {
+    /// Rows of the table, as 10000000 or 1e7.
+    #[arg(long, default_value = "1e7", value_parser = row_count)]
+    pub rows: u64,
+    /// Questions by number; all ten where absent.
+    #[arg(long, value_delimiter = ',', default_values_t = 1..=10)]
+    pub questions: Vec<u32>,
+    /// Write the last engine's answers to this folder, one Parquet file each, for another engine to check.
+    #[arg(long, value_name = "FOLDER")]
+    pub answers: Option<PathBuf>,
+    /// How they are run.
+    #[command(flatten)]
+    pub run: QueryArgs,
+}
+
+/// How a suite of queries is run.
+#[derive(Debug, Args)]
+pub struct QueryArgs {
     /// Backends to time; cpu, and gpu where an adapter is trusted, where absent.
     #[arg(long, value_delimiter = ',', value_name = "auto|cpu|gpu")]
     pub backend: Vec<BackendChoice>,
@@ -274,6 +318,15 @@ fn positive(text: &str) -> Result<f64, String> {
         Ok(scale) if scale.is_finite() && scale > 0.0 => Ok(scale),
         _ => Err("a positive number is needed".to_string()),
     }
+}
+
+/// 1e7 is how people write it.
+fn row_count(text: &str) -> Result<u64, String> {
+    let number = text.parse::<u64>().ok().or_else(|| {
+        let float = text.parse::<f64>().ok()?;
+        (float.fract() == 0.0 && (1.0..1e15).contains(&float)).then_some(float as u64)
+    });
+    number.filter(|&rows| rows > 0).ok_or_else(|| "a whole number from 1 on is needed".to_string())
 }
 
 fn at_least_one(text: &str) -> Result<usize, String> {

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use pilaster_bench_data::events;
+use pilaster_bench_data::h2o::{self, H2oFile};
 use pilaster_bench_data::tpch::{self, Dataset};
 
 use crate::args::{GenArgs, Suite};
@@ -39,4 +40,13 @@ pub fn tpch_data(scale: f64, folder: &Path) -> Result<Dataset, Failure> {
         eprintln!("generated TPC-H at scale {scale} in {}", folder.display());
     }
     Ok(dataset)
+}
+
+/// The db-benchmark's table of so many rows in `folder`, made unless it is there already.
+pub fn h2o_data(rows: u64, folder: &Path) -> Result<H2oFile, Failure> {
+    let file = h2o::generate(rows, folder)?;
+    if file.generated {
+        eprintln!("generated {} rows in {}", file.rows, file.path.display());
+    }
+    Ok(file)
 }

@@ -9,6 +9,7 @@ mod process;
 mod progress;
 mod prompt;
 mod sql;
+mod worker;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,7 @@ fn main() -> ExitCode {
         Command::Gen(args) => generate::run(&args),
         Command::Sql(args) => sql::run(args),
         Command::Bench(args) => bench::run(args),
+        Command::Worker(args) => worker::run(&args),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

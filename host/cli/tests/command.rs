@@ -1,7 +1,10 @@
 //! The command as a user runs it.
 
+use std::io::Write as _;
 use std::path::Path;
-use std::process::{Command, Output};
+use std::process::{Command, Output, Stdio};
+
+use serde_json::json;
 
 fn pilaster(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_pilaster")).args(arguments).output().expect("the command starts")
@@ -118,4 +121,63 @@ fn bench_aggregate_sweeps_groups_and_writes_records() {
     assert_eq!(swept.count(), 2 * 2 * 13);
     assert_eq!(records.len(), 2 * 2 * 13 + 2 * 10);
     assert!(records.iter().all(|record| record["ns_per_row"].as_f64().is_some_and(|time| time > 0.0)));
+}
+
+/// Messages to a worker, and its answers.
+fn worker(messages: &[serde_json::Value]) -> Vec<serde_json::Value> {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_pilaster"));
+    command.arg("worker").env("BENCH_THREADS", "2").stdin(Stdio::piped()).stdout(Stdio::piped());
+    let mut child = command.spawn().expect("the command starts");
+    let mut input = child.stdin.take().expect("a pipe");
+    for message in messages {
+        writeln!(input, "{message}").expect("the worker reads");
+    }
+    drop(input);
+    let text = stdout(&child.wait_with_output().expect("it ends"));
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[test]
+fn a_worker_answers_line_by_line_over_files_and_memory() {
+    let folder = tempfile::tempdir().expect("a folder");
+    generate(folder.path());
+    let file = folder.path().join("lineitem.parquet");
+    let load = |mode: &str| json!({"op": "load", "tables": {"t": file}, "mode": mode});
+    let run = |sql: &str| json!({"op": "run", "sql": sql, "group": "g", "query": "q", "check": 1});
+    let grouped = "select l_returnflag, count(*) as n, sum(l_quantity) as s from t group by l_returnflag";
+    let mut messages = vec![json!({"op": "suite", "suite": "micro", "sf": "1"})];
+    for mode in ["scan", "mem"] {
+        messages.extend([load(mode), run(grouped)]);
+    }
+    let window = "select sum(n) as s from (select row_number() over (order by l_orderkey) as n from t) w";
+    messages.extend([run(window), json!({"op": "run", "sql": null, "group": "g", "query": "q", "check": 0})]);
+    messages.extend([run("select nothing from t"), json!({"op": "drop", "tables": ["t"]}), run(grouped)]);
+    let answers = worker(&messages);
+    assert_eq!(answers.len(), 1 + messages.len());
+    assert!(answers[0]["version"].is_string());
+    let (scan, memory) = (&answers[3], &answers[5]);
+    assert_eq!((scan["ok"].as_i64(), scan["rows"].as_i64()), (Some(1), Some(3)), "{scan}");
+    assert_eq!(scan["sum"], memory["sum"], "{memory}");
+    assert!(scan["s"].as_f64().is_some_and(|seconds| seconds > 0.0));
+    assert_eq!((answers[6]["ok"].as_i64(), answers[6]["unsupported"].as_bool()), (Some(0), Some(true)));
+    assert_eq!((answers[7]["ok"].as_i64(), answers[7]["unsupported"].as_bool()), (Some(0), Some(true)));
+    assert_eq!((answers[8]["ok"].as_i64(), answers[8]["unsupported"].as_bool()), (Some(0), Some(false)));
+    assert_eq!(answers[9]["ok"], 1);
+    assert_eq!(answers[10]["ok"], 0);
+}
+
+#[test]
+fn bench_h2o_checks_all_questions_and_writes_answers() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (data, answers) = (folder.path().join("data"), folder.path().join("answers"));
+    let path = |path: &Path| path.to_str().expect("UTF-8").to_owned();
+    let mut arguments: Vec<String> =
+        ["bench", "h2o", "--rows", "2e4", "--reps", "1", "--threads", "2", "--backend", "cpu"]
+            .map(Into::into)
+            .into();
+    arguments.extend(["--data".into(), path(&data), "--answers".into(), path(&answers)]);
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let table = stdout(&pilaster(&arguments));
+    assert_eq!(table.matches(" ok ").count(), 20, "{table}");
+    assert_eq!(std::fs::read_dir(&answers).expect("answers").count(), 10);
 }

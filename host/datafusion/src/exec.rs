@@ -90,9 +90,9 @@ impl PilasterExec {
     fn bind(&self, context: &Arc<TaskContext>) -> Result<Plan> {
         let runtime = Handle::try_current().map_err(|error| DataFusionError::Execution(error.to_string()))?;
         let mut bind = |source: &Arc<dyn BatchSource>| -> pilaster::Result<Arc<dyn BatchSource>> {
-            let source: &dyn std::any::Any = source.as_ref();
-            let input = source.downcast_ref::<EngineInput>();
-            let child = input.and_then(|input| self.children.get(input.child));
+            let inner: &dyn std::any::Any = source.as_ref();
+            let Some(input) = inner.downcast_ref::<EngineInput>() else { return Ok(Arc::clone(source)) };
+            let child = self.children.get(input.child);
             let plan = child.ok_or_else(|| pilaster::Error::invalid("an input that no child answers"))?;
             let bound =
                 BoundInput { plan: Arc::clone(plan), context: Arc::clone(context), runtime: runtime.clone() };

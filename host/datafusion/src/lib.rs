@@ -36,7 +36,7 @@ mod stores;
 pub use engine::Engine;
 pub use error::to_datafusion;
 pub use exec::PilasterExec;
-pub use options::{BackendSetting, PilasterOptions, PruningSetting};
+pub use options::{BackendSetting, FloatSumSetting, PilasterOptions, PruningSetting};
 pub use rule::PilasterRule;
 #[cfg(feature = "session")]
 pub use session_ext::PilasterSessionExt;

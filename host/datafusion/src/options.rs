@@ -4,6 +4,7 @@ use std::fmt;
 
 use datafusion_common::config::{ConfigExtension, ConfigField, ConfigOptions, Visit};
 use datafusion_common::{DataFusionError, Result, extensions_options};
+use pilaster::aggregate::FloatSum;
 use pilaster::scan::Pruning;
 use pilaster::{BackendChoice, SessionConfig};
 
@@ -30,6 +31,10 @@ extensions_options! {
 
         /// Steps of pruning in scans: all, none, or some of partitions, statistics, bloom, dictionary, pages, late.
         pub pruning: PruningSetting, default = PruningSetting::default()
+
+        /// How floats are summed: fast, or reproducible (the same bits whatever the order of rows, the threads and the
+        /// backend).
+        pub float_sum: FloatSumSetting, default = FloatSumSetting::default()
     }
 }
 
@@ -77,6 +82,28 @@ impl ConfigField for PruningSetting {
     }
 }
 
+/// A [`FloatSum`] as a setting: any other name is refused when it is set.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct FloatSumSetting(pub FloatSum);
+
+impl fmt::Display for FloatSumSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl ConfigField for FloatSumSetting {
+    fn visit<V: Visit>(&self, visitor: &mut V, key: &str, description: &'static str) {
+        visitor.some(key, self, description);
+    }
+
+    fn set(&mut self, _key: &str, value: &str) -> Result<()> {
+        let parsed: pilaster::Result<FloatSum> = value.parse();
+        self.0 = parsed.map_err(|error| DataFusionError::Configuration(error.to_string()))?;
+        Ok(())
+    }
+}
+
 impl ConfigExtension for PilasterOptions {
     const PREFIX: &'static str = "pilaster";
 }
@@ -94,6 +121,7 @@ impl PilasterOptions {
         let mut config = base.clone();
         config.backend = self.backend.0;
         config.strict = self.strict;
+        config.float_sum = self.float_sum.0;
         if self.threads > 0 {
             config.threads = self.threads;
         }

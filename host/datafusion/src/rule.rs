@@ -6,6 +6,8 @@ use datafusion_common::Result;
 use datafusion_common::config::ConfigOptions;
 use datafusion_execution::runtime_env::RuntimeEnv;
 use datafusion_physical_expr::Partitioning;
+use datafusion_physical_expr::expressions::UnKnownColumn;
+use datafusion_physical_expr_common::physical_expr::PhysicalExpr;
 use datafusion_physical_plan::repartition::RepartitionExec;
 use datafusion_physical_plan::sorts::sort::SortExec;
 use datafusion_physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
@@ -105,11 +107,16 @@ fn replace(
     subtree.children = children.collect::<Result<Vec<_>>>()?;
     let node: Arc<dyn ExecutionPlan> = Arc::new(PilasterExec::new(subtree, Arc::clone(session), plan));
     match plan.output_partitioning() {
-        partitioning @ Partitioning::Hash(_, partitions) if *partitions > 1 => {
+        partitioning @ Partitioning::Hash(keys, partitions) if *partitions > 1 && are_known(keys) => {
             Ok(Arc::new(RepartitionExec::try_new(node, partitioning.clone())?))
         }
         _ => Ok(node),
     }
+}
+
+/// A partitioning by a column that a projection has dropped is nothing that a parent can rely on.
+fn are_known(keys: &[Arc<dyn PhysicalExpr>]) -> bool {
+    !keys.iter().any(|key| key.is::<UnKnownColumn>())
 }
 
 /// Nodes that compute nothing on rows: strict mode does not mind them.

@@ -2,6 +2,8 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "tests say what they expect by failing")]
 
+#[path = "backend/aggregates.rs"]
+mod aggregates;
 #[path = "backend/agreement.rs"]
 mod agreement;
 #[path = "backend/explain.rs"]

@@ -71,7 +71,9 @@ impl Size {
         for branch in &pipeline.branches {
             let rows = match &branch.source {
                 Source::Scan(scan) => Some(scan.rows()),
-                Source::Input(_) => None,
+                Source::Input(source) => source
+                    .batches()
+                    .map(|partitions| partitions.iter().flatten().map(|batch| batch.num_rows() as u64).sum()),
                 Source::Pipeline(number) => below(*number),
             };
             let width = row_bytes(branch);
@@ -136,8 +138,8 @@ fn computes_nothing(pipeline: &Pipeline) -> bool {
 fn supports(pipeline: &Pipeline, tier: &Tier, size: Size) -> Result<()> {
     let no = |what: &str| Err(Error::unsupported(what, Backend::Gpu));
     match &pipeline.sink {
-        Sink::Aggregate { keys, aggregates } => pipeline.branches.iter().try_for_each(|branch| {
-            let spec = branch.aggregate_spec(keys, aggregates)?;
+        Sink::Aggregate(aggregation) => pipeline.branches.iter().try_for_each(|branch| {
+            let spec = branch.aggregate_spec(aggregation)?;
             GpuAggregate::supports(&spec, tier)?;
             let operands = spec.aggregates.iter().flat_map(Aggregate::exprs);
             let exprs: Vec<_> = spec.predicate.iter().chain(&spec.keys).chain(operands).collect();

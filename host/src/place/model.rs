@@ -147,8 +147,8 @@ impl CostModel {
 /// Work per byte of a pipeline, in passes over its input.
 fn work(pipeline: &Pipeline) -> f64 {
     match &pipeline.sink {
-        Sink::Aggregate { keys, aggregates } => {
-            1.0 + 0.25 * aggregates.len() as f64 + 2.0 * keys.len() as f64
+        Sink::Aggregate(aggregation) => {
+            1.0 + 0.25 * aggregation.aggregates.len() as f64 + 2.0 * aggregation.keys.len() as f64
         }
         Sink::Sort { keys, .. } => 4.0 + keys.len() as f64,
         Sink::Limit { .. } | Sink::Collect => 1.0,

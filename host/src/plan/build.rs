@@ -3,13 +3,12 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{Field, Schema, SchemaRef};
-use pilaster_kernels::aggregate::{Aggregate, AggregateFunction};
+use pilaster_kernels::aggregate::Aggregate;
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::sort::SortKey;
 use pilaster_kernels::{Error, Result};
 
-use super::check;
-use super::{BatchSource, Node, Operator, Plan};
+use super::{BatchSource, GroupingSet, GroupingSets, Node, Operator, Plan, aggregates, check};
 use crate::scan::Scan;
 
 /// Deeper plans are refused, so that no walk over a plan can exhaust a thread's stack.
@@ -62,21 +61,58 @@ impl Plan {
     ///
     /// # Errors
     /// [`Error::InvalidInput`] where an expression does not fit this plan's columns, a key or an operand has a nested
-    /// type, or a result type does not belong to its function.
+    /// type, or a result type does not belong to its function; [`Error::Unsupported`] where the function has no kernel for
+    /// the type of an operand.
     pub fn aggregate(self, keys: Vec<(String, Expr)>, aggregates: Vec<(String, Aggregate)>) -> Result<Plan> {
+        self.grouped(keys, None, aggregates)
+    }
+
+    /// Groups by each of `sets` of `keys`; the columns are the keys (null in the rows of a set that leaves them out), the
+    /// grouping id under the name `id`, then the aggregates. What differs between sets is what they group by: every set
+    /// sees all rows.
+    ///
+    /// # Errors
+    /// As of [`Plan::aggregate`]; [`Error::InvalidInput`] where a set names a key that is not there.
+    pub fn aggregate_sets(
+        self,
+        keys: Vec<(String, Expr)>,
+        id: impl Into<String>,
+        sets: GroupingSets,
+        aggregates: Vec<(String, Aggregate)>,
+    ) -> Result<Plan> {
+        if let Some(key) = sets.sets().iter().flat_map(GroupingSet::keys).find(|&&key| key >= keys.len()) {
+            return Err(Error::invalid(format!("a grouping set of key {key} of {}", keys.len())));
+        }
+        self.grouped(keys, Some((id.into(), sets)), aggregates)
+    }
+
+    fn grouped(
+        self,
+        keys: Vec<(String, Expr)>,
+        sets: Option<(String, GroupingSets)>,
+        aggregates: Vec<(String, Aggregate)>,
+    ) -> Result<Plan> {
         let mut fields = named_fields(&keys, self.schema())?;
         for (_, key) in &keys {
             check::ordered(&key.data_type(), "a group key")?;
         }
-        for (name, aggregate) in &aggregates {
-            check::aggregate(aggregate, self.schema())?;
-            let counts =
-                matches!(aggregate.function, AggregateFunction::Count | AggregateFunction::CountRows);
-            fields.push(Field::new(name, aggregate.data_type.clone(), !counts));
+        if let Some((id, sets)) = &sets {
+            for (key, field) in fields.iter_mut().enumerate() {
+                field.set_nullable(field.is_nullable() || sets.leaves_out(key));
+            }
+            fields.push(Field::new(id, sets.id_type().clone(), false));
         }
-        let keys = keys.into_iter().map(|(_, key)| key).collect();
-        let aggregates = aggregates.into_iter().map(|(_, aggregate)| aggregate).collect();
-        Plan::node(Operator::Aggregate { keys, aggregates }, Arc::new(Schema::new(fields)), vec![self])
+        for (name, aggregate) in &aggregates {
+            aggregates::check(aggregate, self.schema())?;
+            let nullable = aggregates::nullable(&aggregate.function);
+            fields.push(Field::new(name, aggregate.data_type.clone(), nullable));
+        }
+        let keys: Vec<Expr> = keys.into_iter().map(|(_, key)| key).collect();
+        let sets = sets.map(|(_, sets)| sets);
+        let aggregates: Vec<Aggregate> = aggregates.into_iter().map(|(_, aggregate)| aggregate).collect();
+        aggregates::supported(&keys, &aggregates)?;
+        let operator = Operator::Aggregate { keys, sets, aggregates };
+        Plan::node(operator, Arc::new(Schema::new(fields)), vec![self])
     }
 
     /// Sorts stably by `keys`; `fetch` keeps the first rows only. Without keys the input's order stays.

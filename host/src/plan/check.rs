@@ -1,7 +1,6 @@
 //! The checks behind the plan's constructors.
 
 use arrow::datatypes::{DataType, Schema};
-use pilaster_kernels::aggregate::{Aggregate, AggregateFunction};
 use pilaster_kernels::expr::{CastMode, CompareOp, Expr};
 use pilaster_kernels::{Error, Result};
 
@@ -75,56 +74,6 @@ pub(crate) fn same_columns(left: &Schema, right: &Schema, what: &str) -> Result<
         }
     }
     Ok(())
-}
-
-/// Operand, filter and result type of an aggregate belong together.
-pub(super) fn aggregate(aggregate: &Aggregate, input: &Schema) -> Result<()> {
-    for expr in aggregate.exprs() {
-        columns(expr, input)?;
-    }
-    if let Some(filter) = &aggregate.filter {
-        boolean(filter, "an aggregate's filter")?;
-    }
-    let operand = aggregate.inputs.first().map(Expr::data_type);
-    let result = &aggregate.data_type;
-    let fits = match (&aggregate.function, &operand) {
-        (AggregateFunction::CountRows, None) | (AggregateFunction::Count, Some(_)) => {
-            matches!(result, DataType::Int64 | DataType::UInt64)
-        }
-        (AggregateFunction::Sum, Some(operand)) => sum_fits(operand, result),
-        (AggregateFunction::Avg, Some(operand)) => avg_fits(operand, result),
-        (AggregateFunction::Min | AggregateFunction::Max, Some(operand)) => {
-            ordered(operand, "the operand of min or max")?;
-            logical(operand) == logical(result)
-        }
-        (AggregateFunction::BoolAnd | AggregateFunction::BoolOr, Some(operand)) => {
-            logical(operand) == DataType::Boolean && *result == DataType::Boolean
-        }
-        (AggregateFunction::BitAnd | AggregateFunction::BitOr | AggregateFunction::BitXor, Some(operand)) => {
-            operand.is_integer() && operand == result
-        }
-        _ => false,
-    };
-    if !fits {
-        let operand = operand.map_or_else(|| "nothing".to_owned(), |operand| operand.to_string());
-        return Err(Error::invalid(format!("{} of {operand} cannot give {result}", aggregate.function)));
-    }
-    Ok(())
-}
-
-fn sum_fits(operand: &DataType, result: &DataType) -> bool {
-    match (logical(operand), logical(result)) {
-        (DataType::Decimal256(_, from), DataType::Decimal256(_, to)) => from == to,
-        (operand, result) if operand.is_integer() => result.is_integer(),
-        (operand, result) => operand.is_floating() && result.is_floating(),
-    }
-}
-
-fn avg_fits(operand: &DataType, result: &DataType) -> bool {
-    match logical(operand) {
-        DataType::Decimal256(..) => matches!(logical(result), DataType::Decimal256(..)),
-        operand => operand.is_numeric() && result.is_floating(),
-    }
 }
 
 /// False only where `expr` can never give null over rows of `schema`.

@@ -42,9 +42,10 @@ impl Plan {
             }
             Operator::Filter(predicate) => format!("Filter: {predicate}"),
             Operator::Project(exprs) => format!("Project: {}", list(exprs)),
-            Operator::Aggregate { keys, aggregates } => {
+            Operator::Aggregate { keys, sets, aggregates } => {
                 let shown: Vec<_> = aggregates.iter().map(call).collect();
-                format!("Aggregate: keys={} aggregates=[{}]", list(keys), shown.join(", "))
+                let sets = sets.as_ref().map(|sets| format!(" sets={sets}")).unwrap_or_default();
+                format!("Aggregate: keys={}{sets} aggregates=[{}]", list(keys), shown.join(", "))
             }
             Operator::Sort { keys, fetch } => {
                 let name = |column: usize| self.schema().field(column).name().as_str();

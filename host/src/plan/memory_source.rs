@@ -54,4 +54,8 @@ impl BatchSource for MemorySource {
         let batches = batches.ok_or_else(|| Error::invalid(format!("no partition {partition}")))?;
         Ok(Box::new(batches.into_iter().map(Ok)))
     }
+
+    fn batches(&self) -> Option<&[Vec<RecordBatch>]> {
+        Some(&self.partitions)
+    }
 }

@@ -18,14 +18,17 @@ use pilaster_kernels::sort::SortKey;
 
 use crate::scan::Scan;
 
+mod aggregates;
 mod bind;
 mod build;
 mod check;
 mod display;
+mod grouping;
 mod memory_source;
 
 pub use bind::Bind;
 pub(crate) use check::same_columns;
+pub use grouping::{GroupingSet, GroupingSets};
 pub use memory_source::MemorySource;
 
 /// Batches from outside: an engine's stream, or batches in memory.
@@ -40,6 +43,11 @@ pub trait BatchSource: std::any::Any + std::fmt::Debug + Send + Sync {
     /// # Errors
     /// Whatever the source raises.
     fn open(&self, partition: usize) -> Result<Box<dyn Iterator<Item = Result<RecordBatch>> + Send>>;
+    /// All batches of all partitions, where they lie in memory: they are then taken as they are, by any number of threads,
+    /// and never opened.
+    fn batches(&self) -> Option<&[Vec<RecordBatch>]> {
+        None
+    }
 }
 
 /// What a node computes.
@@ -53,10 +61,12 @@ pub enum Operator {
     Filter(Expr),
     /// One column per expression; names are the schema's.
     Project(Vec<Expr>),
-    /// Groups and aggregates; columns are the keys, then the aggregates.
+    /// Groups and aggregates; columns are the keys, the grouping id where there are sets, the aggregates.
     Aggregate {
         /// Group keys over the input.
         keys: Vec<Expr>,
+        /// Grouping sets; without them, all keys are one.
+        sets: Option<GroupingSets>,
         /// Aggregates over the input.
         aggregates: Vec<Aggregate>,
     },

@@ -21,11 +21,16 @@ pub(crate) struct Chunk {
     /// Columns that a device decodes, in place of arrays; none but where a sink asked for them. They go with the chunk as
     /// a whole: [`Chunk::settled`] comes before slicing.
     pub(crate) encoded: Vec<(usize, EncodedColumn)>,
+    /// Where the first row stands in the pipeline's input, as [`Chunk::placed`] counts; 0 until then.
+    pub(crate) position: u64,
 }
+
+/// Positions of rows within a task lie in these bits, the task's own above them.
+const TASK_BITS: u32 = 40;
 
 impl From<EncodedGroup> for Chunk {
     fn from(group: EncodedGroup) -> Self {
-        Chunk { columns: group.columns, rows: group.rows, encoded: group.encoded }
+        Chunk { columns: group.columns, rows: group.rows, encoded: group.encoded, position: 0 }
     }
 }
 
@@ -37,7 +42,7 @@ impl From<&RecordBatch> for Chunk {
 
 impl Chunk {
     pub(crate) fn new(columns: Vec<ArrayRef>, rows: usize) -> Self {
-        Chunk { columns, rows, encoded: Vec::new() }
+        Chunk { columns, rows, encoded: Vec::new(), position: 0 }
     }
 
     /// The chunk with every column decoded but those that are `kept`.
@@ -54,10 +59,21 @@ impl Chunk {
         }
         Ok(chunk)
     }
+
     /// Rows `offset..offset + rows`, without copying.
     pub(crate) fn slice(&self, offset: usize, rows: usize) -> Chunk {
         debug_assert!(self.encoded.is_empty(), "settled first");
-        Chunk::new(self.columns.iter().map(|column| column.slice(offset, rows)).collect(), rows)
+        let position = self.position.saturating_add(offset as u64);
+        let columns = self.columns.iter().map(|column| column.slice(offset, rows)).collect();
+        Chunk { position, ..Chunk::new(columns, rows) }
+    }
+
+    /// The chunk with its place in the pipeline's input: `before` rows of its task came before it, and all of lower tasks.
+    /// Rows have the order of their positions whatever thread takes them; positions are not consecutive.
+    pub(crate) fn placed(self, task: usize, before: &mut u64) -> Chunk {
+        let position = ((task as u64) << TASK_BITS).saturating_add(*before);
+        *before = before.saturating_add(self.rows as u64);
+        Chunk { position, ..self }
     }
 
     /// Bytes that the rows take, buffers that several slices share counted by their slice.

@@ -3,13 +3,16 @@
 use std::sync::Arc;
 
 use pilaster_kernels::aggregate::Aggregate;
+use pilaster_kernels::aggregate::cpu::CpuAggregate;
 use pilaster_kernels::expr::Expr;
-use pilaster_kernels::{Result, sort::SortKey};
+use pilaster_kernels::{Error, Result, sort::SortKey};
 
 use super::chunk::Chunk;
 use super::filter_project::FilterProject;
-use super::pipeline::{Branch, Pipeline, Sink};
+use super::gpu::Tally;
+use super::pipeline::{Aggregation, Branch, Pipeline, Sink};
 use super::query::Query;
+use super::rollup;
 use super::sink::{AggregateSink, CollectSink, LimitSink, Receiver, SortSink, sorted};
 use super::task::{Reading, Task};
 use super::workers;
@@ -17,10 +20,10 @@ use super::workers;
 /// How each branch of a pipeline is read: the columns that its sink needs.
 pub(crate) fn readings(pipeline: &Pipeline) -> Result<Vec<Arc<Reading>>> {
     let reading = |branch: &Branch| {
-        let Sink::Aggregate { keys, aggregates } = &pipeline.sink else {
+        let Sink::Aggregate(aggregation) = &pipeline.sink else {
             return Ok(Arc::new(Reading::new(branch, &branch.columns.iter().collect::<Vec<_>>())));
         };
-        let spec = branch.aggregate_spec(keys, aggregates)?;
+        let spec = branch.aggregate_spec(aggregation)?;
         let operands = spec.aggregates.iter().flat_map(Aggregate::exprs);
         let exprs: Vec<&Expr> = spec.keys.iter().chain(operands).collect();
         Ok(Arc::new(Reading::new(branch, &exprs)))
@@ -28,20 +31,22 @@ pub(crate) fn readings(pipeline: &Pipeline) -> Result<Vec<Arc<Reading>>> {
     pipeline.branches.iter().map(reading).collect()
 }
 
-/// Runs `tasks`, and gives the rows that come out to `receiver`.
+/// Runs `tasks`, and gives the rows that come out to `receiver`; what there is to say of it goes into `tally`.
 pub(crate) fn run(
     query: &Query,
     pipeline: &Pipeline,
     readings: &[Arc<Reading>],
     tasks: &[Task],
     receiver: &Receiver<'_>,
+    tally: &mut Tally,
 ) -> Result<()> {
     match &pipeline.sink {
-        Sink::Aggregate { .. } => {
+        Sink::Aggregate(_) => {
             let sink = aggregate_sink(query, pipeline)?;
             let tables = workers::run(query, readings, tasks, &sink)?;
-            let rows = query.on_pool(|| finish(sink.merge(tables)?))?;
-            give(query, receiver, rows)
+            let table = query.on_pool(|| sink.merge(tables))?;
+            tally.note("mode", table.mode_name());
+            finish(query, pipeline, table, receiver)
         }
         Sink::Sort { keys, skip, fetch } => {
             let wanted = fetch.map(|fetch| fetch.saturating_add(*skip));
@@ -73,19 +78,36 @@ pub(crate) fn run(
 
 /// The sink of an aggregating pipeline.
 pub(crate) fn aggregate_sink(query: &Query, pipeline: &Pipeline) -> Result<AggregateSink> {
-    let Sink::Aggregate { keys, aggregates } = &pipeline.sink else {
-        return Err(pilaster_kernels::Error::invalid("a pipeline without an aggregation"));
-    };
-    let specs = pipeline.branches.iter().map(|branch| branch.aggregate_spec(keys, aggregates));
+    let aggregation = aggregation(pipeline)?;
+    let specs = pipeline.branches.iter().map(|branch| branch.aggregate_spec(aggregation));
     Ok(AggregateSink::new(specs.collect::<Result<_>>()?, query.host_reserve()))
 }
 
-/// The final rows of a merged table.
-pub(crate) fn finish(table: pilaster_kernels::aggregate::cpu::CpuAggregate) -> Result<Chunk> {
-    let columns = table.finish()?;
-    // An aggregation has at least one column: keys or aggregates.
-    let rows = columns.first().map_or(1, |column| column.len());
-    Ok(Chunk::new(columns, rows))
+fn aggregation(pipeline: &Pipeline) -> Result<&Aggregation> {
+    match &pipeline.sink {
+        Sink::Aggregate(aggregation) => Ok(aggregation),
+        _ => Err(Error::invalid("a pipeline without an aggregation")),
+    }
+}
+
+/// Gives the final rows of a merged table: its groups, or those of all grouping sets.
+pub(crate) fn finish(
+    query: &Query,
+    pipeline: &Pipeline,
+    table: CpuAggregate,
+    receiver: &Receiver<'_>,
+) -> Result<()> {
+    let aggregation = aggregation(pipeline)?;
+    let (Some(sets), [branch, ..]) = (&aggregation.sets, pipeline.branches.as_slice()) else {
+        let columns = query.on_pool(|| table.finish())?;
+        // An aggregation has at least one column: keys or aggregates.
+        let rows = columns.first().map_or(1, |column| column.len());
+        return give(query, receiver, Chunk::new(columns, rows));
+    };
+    let spec = branch.aggregate_spec(aggregation)?;
+    let finest = query.on_pool(|| table.into_partial())?;
+    let chunks = query.on_pool(|| rollup::roll_up(query, &spec, sets, vec![finest]))?;
+    chunks.into_iter().try_for_each(|rows| give(query, receiver, rows))
 }
 
 /// Sorts all rows of a pipeline.

@@ -31,7 +31,7 @@ const BATCHES_AHEAD: usize = 2;
 pub(crate) fn start(engine: &Arc<Engine>, plan: &Plan) -> Result<Execution> {
     let query = Query::new(engine);
     let cancel = query.cancel.clone();
-    let lowered = lower(plan)?;
+    let lowered = lower(plan, engine.config.float_sum)?;
     let output = Arc::new(Output::new(BATCHES_AHEAD * engine.threads, cancel.clone()));
     let report = Report { operators: lowered.operators.clone(), ..Report::default() };
     let report = Arc::new(Mutex::new(report));
@@ -96,10 +96,13 @@ impl Drive<'_> {
         let placement = decide(&query.engine, pipeline, size)?;
         // A device takes row groups whole: their pages are not cut.
         let encoded = matches!(placement.target, Target::Gpu(_))
-            && matches!(pipeline.sink, Sink::Aggregate { .. } | Sink::Collect);
+            && matches!(pipeline.sink, Sink::Aggregate(_) | Sink::Collect);
         let tasks = if encoded { tasks } else { split(tasks, sequential, query.threads()) };
         let (ran, tally) = match &placement.target {
-            Target::Cpu(_) => (cpu::run(query, pipeline, &readings, &tasks, receiver), Tally::default()),
+            Target::Cpu(_) => {
+                let mut tally = Tally::default();
+                (cpu::run(query, pipeline, &readings, &tasks, receiver, &mut tally), tally)
+            }
             Target::Gpu(device) => {
                 self.report.lock().adapter = Some(device.name().to_owned());
                 let lane = Lane { query, device, tally: Mutex::default() };
@@ -174,7 +177,7 @@ impl Drive<'_> {
 
 /// The pipelines of a plan as they would be placed.
 pub(crate) fn explain(engine: &Engine, plan: &Plan) -> Result<Report> {
-    let Lowered { pipelines, mut operators, .. } = lower(plan)?;
+    let Lowered { pipelines, mut operators, .. } = lower(plan, engine.config.float_sum)?;
     let mut report = Report::default();
     for pipeline in &pipelines {
         let placement = decide(engine, pipeline, Size::of(pipeline, |_| None))?;

@@ -3,11 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use pilaster_kernels::aggregate::Aggregate;
+use pilaster_kernels::aggregate::{Aggregate, FloatSum};
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::{Backend, Result};
 
-use super::pipeline::{Branch, Pipeline, Sink, Source};
+use super::pipeline::{Aggregation, Branch, Pipeline, Sink, Source};
 use crate::place::{OperatorReport, Outcome};
 use crate::plan::{Operator, Plan};
 
@@ -26,12 +26,12 @@ pub(crate) struct Lowered {
     pub(crate) operators: Vec<OperatorReport>,
 }
 
-/// Cuts `plan`.
+/// Cuts `plan`; floats are summed as `float_sum` says.
 ///
 /// # Errors
 /// None for a plan that its constructors checked.
-pub(crate) fn lower(plan: &Plan) -> Result<Lowered> {
-    let mut cut = Cut { pipelines: Vec::new(), operators: Vec::new() };
+pub(crate) fn lower(plan: &Plan, float_sum: FloatSum) -> Result<Lowered> {
+    let mut cut = Cut { pipelines: Vec::new(), operators: Vec::new(), float_sum };
     let branches = cut.branches(plan, 0)?;
     let output = match branches.as_slice() {
         [Branch { source: Source::Pipeline(_), .. }] if branches[0].renames_only() => {
@@ -60,6 +60,7 @@ pub(crate) fn lower(plan: &Plan) -> Result<Lowered> {
 struct Cut {
     pipelines: Vec<Pipeline>,
     operators: Vec<OperatorReport>,
+    float_sum: FloatSum,
 }
 
 impl Cut {
@@ -95,8 +96,13 @@ impl Cut {
                 }
                 Ok(branches)
             }
-            Operator::Aggregate { keys, aggregates } => {
-                let sink = Sink::Aggregate { keys: keys.clone(), aggregates: aggregates.clone() };
+            Operator::Aggregate { keys, sets, aggregates } => {
+                let sink = Sink::Aggregate(Aggregation {
+                    keys: keys.clone(),
+                    sets: sets.clone(),
+                    aggregates: aggregates.clone(),
+                    float_sum: self.float_sum,
+                });
                 Ok(vec![self.breaker(branches, sink, plan, id)])
             }
             Operator::Sort { keys, fetch } => {
@@ -136,7 +142,7 @@ impl Cut {
     /// Ends the branches in a sink; what follows reads its result.
     fn breaker(&mut self, mut branches: Vec<Branch>, sink: Sink, plan: &Plan, id: usize) -> Branch {
         let exprs: Vec<&Expr> = match &sink {
-            Sink::Aggregate { keys, aggregates } => {
+            Sink::Aggregate(Aggregation { keys, aggregates, .. }) => {
                 let operands = aggregates.iter().flat_map(Aggregate::exprs);
                 keys.iter().chain(operands).collect()
             }

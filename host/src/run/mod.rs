@@ -18,6 +18,7 @@ mod lower;
 mod output;
 mod pipeline;
 mod query;
+mod rollup;
 mod sink;
 mod task;
 mod workers;

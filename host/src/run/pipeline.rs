@@ -13,7 +13,7 @@ use pilaster_kernels::expr::Expr;
 use pilaster_kernels::sort::SortKey;
 use pilaster_kernels::{Error, Result};
 
-use crate::plan::BatchSource;
+use crate::plan::{BatchSource, GroupingSets};
 use crate::scan::Scan;
 
 /// Where a branch's rows come from.
@@ -41,11 +41,20 @@ pub(crate) struct Branch {
     pub(crate) operators: Vec<usize>,
 }
 
+/// Keys and aggregates over the branches' columns.
+#[derive(Debug, Clone)]
+pub(crate) struct Aggregation {
+    pub(crate) keys: Vec<Expr>,
+    pub(crate) sets: Option<GroupingSets>,
+    pub(crate) aggregates: Vec<Aggregate>,
+    pub(crate) float_sum: FloatSum,
+}
+
 /// Where a pipeline's rows go.
 #[derive(Debug, Clone)]
 pub(crate) enum Sink {
     /// Keys and aggregates over the branches' columns.
-    Aggregate { keys: Vec<Expr>, aggregates: Vec<Aggregate> },
+    Aggregate(Aggregation),
     /// Over the branches' columns; the first `skip` rows of the order are dropped, then `fetch` kept.
     Sort { keys: Vec<SortKey>, skip: usize, fetch: Option<usize> },
     /// Rows in source order, `skip` dropped, then `fetch` kept.
@@ -75,7 +84,7 @@ impl Pipeline {
     pub(crate) fn is_ordered(&self) -> bool {
         match self.sink {
             Sink::Sort { .. } => true,
-            Sink::Aggregate { .. } => false,
+            Sink::Aggregate(_) => false,
             Sink::Limit { .. } | Sink::Collect => self.branches.iter().any(|branch| branch.ordered),
         }
     }
@@ -107,10 +116,10 @@ impl Branch {
     ///
     /// # Errors
     /// Where the sink's expressions do not fit the branch's columns: a plan that was not checked.
-    pub(crate) fn aggregate_spec(&self, keys: &[Expr], aggregates: &[Aggregate]) -> Result<AggregateSpec> {
+    pub(crate) fn aggregate_spec(&self, aggregation: &Aggregation) -> Result<AggregateSpec> {
         let inline = |expr: &Expr| expr.substitute(&self.columns);
         let order = |key: &OrderKey| Ok::<_, Error>(OrderKey { expr: inline(&key.expr)?, ..key.clone() });
-        let aggregates = aggregates.iter().map(|aggregate| {
+        let aggregates = aggregation.aggregates.iter().map(|aggregate| {
             Ok::<_, Error>(Aggregate {
                 inputs: aggregate.inputs.iter().map(inline).collect::<Result<_, _>>()?,
                 order_by: aggregate.order_by.iter().map(order).collect::<Result<_, _>>()?,
@@ -120,9 +129,9 @@ impl Branch {
         });
         Ok(AggregateSpec {
             predicate: self.predicate.clone(),
-            keys: keys.iter().map(inline).collect::<Result<_, _>>()?,
+            keys: aggregation.keys.iter().map(inline).collect::<Result<_, _>>()?,
             aggregates: aggregates.collect::<Result<_, _>>()?,
-            float_sum: FloatSum::default(),
+            float_sum: aggregation.float_sum,
         })
     }
 }

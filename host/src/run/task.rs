@@ -339,6 +339,13 @@ pub(crate) fn tasks(
                 };
                 works.extend(found.tasks.into_iter().map(work));
             }
+            Source::Input(source) if source.batches().is_some() => {
+                let rows =
+                    if sequential { usize::MAX } else { cpu_batch_rows.saturating_mul(BATCHES_PER_TASK) };
+                let chunks: Vec<Chunk> =
+                    source.batches().into_iter().flatten().flatten().map(Chunk::from).collect();
+                works.extend(stretches(&chunks, rows).map(|chunks| (index, Work::Chunks(chunks))));
+            }
             Source::Input(source) => {
                 let work = |partition| (index, Work::Partition { source: Arc::clone(source), partition });
                 works.extend((0..source.partitions()).map(work));

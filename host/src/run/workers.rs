@@ -155,12 +155,13 @@ impl<S: Sinking> Shared<'_, S> {
 
     fn task_in_one_job(&self, task: &Task, local: &mut S::Local) -> Result<Flow> {
         let (chunks, filtered) = self.open(task)?;
+        let mut before = 0;
         for chunk in chunks {
             self.query.check()?;
             if self.stop.load(Ordering::Acquire) {
                 return Ok(Flow::NextTask);
             }
-            match self.sink.consume(local, task, chunk?, filtered)? {
+            match self.sink.consume(local, task, chunk?.placed(task.order, &mut before), filtered)? {
                 Flow::Continue => {}
                 Flow::NextTask => break,
                 Flow::Stop => return Ok(Flow::Stop),
@@ -170,8 +171,9 @@ impl<S: Sinking> Shared<'_, S> {
     }
 
     fn task_by_chunk(&self, task: &Task, local: &mut S::Local) -> Result<Flow> {
-        let (mut chunks, filtered) = self.open(task)?;
-        let query = self.query;
+        let (chunks, filtered) = self.open(task)?;
+        let (query, mut before) = (self.query, 0);
+        let mut chunks = chunks.map(|chunk| Ok::<_, Error>(chunk?.placed(task.order, &mut before)));
         loop {
             query.check()?;
             if self.stop.load(Ordering::Acquire) {

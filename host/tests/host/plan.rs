@@ -71,7 +71,7 @@ fn what_does_not_fit_is_refused_when_it_is_built() {
     let narrow = input().project(vec![("a".into(), a())]).unwrap();
     assert!(refused(Plan::union(vec![input(), narrow])).contains("columns"));
     let to_text = sum(Some(a()), DataType::Utf8);
-    assert!(refused(input().aggregate(vec![], vec![("x".into(), to_text)])).contains("Sum of Int64"));
+    assert!(refused(input().aggregate(vec![], vec![("x".into(), to_text)])).contains("sum of Int64"));
     let of_nothing = sum(None, DataType::Int64);
     assert!(refused(input().aggregate(vec![], vec![("x".into(), of_nothing)])).contains("nothing"));
 }

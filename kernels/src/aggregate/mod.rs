@@ -14,6 +14,7 @@ pub mod partial;
 
 mod exact;
 mod function;
+mod setting;
 
 pub use function::{AggregateFunction, Fraction, Regression};
 

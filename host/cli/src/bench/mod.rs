@@ -2,7 +2,7 @@
 //! wins.
 
 mod micro;
-mod tpch;
+mod queries;
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
@@ -16,7 +16,8 @@ use crate::args::{Bench, BenchArgs};
 /// Runs a benchmark; an error if an answer was wrong or a run failed.
 pub fn run(args: BenchArgs) -> Result<(), Failure> {
     match args.bench {
-        Bench::Tpch(args) => tpch::run(args),
+        Bench::Tpch(args) => queries::tpch(&args),
+        Bench::H2o(args) => queries::h2o(&args),
         Bench::Micro(args) => micro::run(&args),
     }
 }

@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod expr;
+mod memory;
 mod scan;
 
 use std::sync::Arc;
@@ -108,6 +109,9 @@ impl Lowering<'_> {
             return self.node(plan.children()[0]);
         }
         if let Some(scan) = plan.downcast_ref::<DataSourceExec>() {
+            if let Some(batches) = memory::batches(scan) {
+                return memory::lower(scan, batches);
+            }
             self.heavy += 1;
             return scan::lower(scan, self.files);
         }
@@ -158,7 +162,7 @@ impl Lowering<'_> {
         let lowered = aggregate::lower(node)?;
         let input = self.input(lowered.input)?;
         self.heavy += 1;
-        input.aggregate(lowered.keys, lowered.aggregates)?.with_schema(node.schema())
+        lowered.over(input)?.with_schema(node.schema())
     }
 
     fn sort(

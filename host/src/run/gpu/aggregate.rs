@@ -33,10 +33,10 @@ pub(super) fn run(
     let query = lane.query;
     let on_cpu = cpu::aggregate_sink(query, pipeline)?;
     let branches = pipeline.branches.iter().zip(readings).map(|(branch, reading)| {
-        let Sink::Aggregate { keys, aggregates } = &pipeline.sink else {
+        let Sink::Aggregate(aggregation) = &pipeline.sink else {
             return Err(Error::invalid("a pipeline without an aggregation"));
         };
-        let spec = branch.aggregate_spec(keys, aggregates)?;
+        let spec = branch.aggregate_spec(aggregation)?;
         Ok(DeviceBranch { spec, rounds: Rounds::new(query, branch, reading)? })
     });
     let sink = GpuAggregateSink {
@@ -52,12 +52,12 @@ pub(super) fn run(
     }
     let GpuAggregateSink { on_cpu, merged, .. } = sink;
     let tables = locals.into_iter().map(|local| local.on_cpu).collect();
-    let rows = query.on_pool(|| {
+    let table = query.on_pool(|| {
         let mut table = merged.into_inner();
         table.merge(on_cpu.merge(tables)?)?;
-        cpu::finish(table)
+        Ok::<_, Error>(table)
     })?;
-    cpu::give(query, receiver, rows)
+    cpu::finish(query, pipeline, table, receiver)
 }
 
 /// A branch of the pipeline, as the device sees it.
@@ -146,7 +146,7 @@ impl GpuAggregateSink<'_> {
             for chunk in &round.chunks {
                 for slice in chunk.settled(&[])?.slices(query.cpu_batch_rows()) {
                     query.check()?;
-                    table.consume(&slice.columns, slice.rows)?;
+                    table.consume_at(slice.position, &slice.columns, slice.rows)?;
                 }
             }
             Ok::<_, Error>(table)

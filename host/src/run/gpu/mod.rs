@@ -43,7 +43,7 @@ pub(crate) struct Tally {
 
 impl Tally {
     /// Adds a detail, or replaces it.
-    fn note(&mut self, name: &str, value: impl Into<String>) {
+    pub(crate) fn note(&mut self, name: &str, value: impl Into<String>) {
         self.details.retain(|(known, _)| known != name);
         self.details.push((name.into(), value.into()));
     }
@@ -108,11 +108,13 @@ pub(super) fn run(
     receiver: &Receiver<'_>,
 ) -> Result<()> {
     match &pipeline.sink {
-        Sink::Aggregate { .. } => aggregate::run(lane, pipeline, readings, tasks, receiver),
+        Sink::Aggregate(_) => aggregate::run(lane, pipeline, readings, tasks, receiver),
         Sink::Sort { keys, skip, fetch } => {
             sort::run(lane, pipeline, readings, tasks, receiver, keys, (*skip, *fetch))
         }
         Sink::Collect => filter::run(lane, pipeline, readings, tasks, receiver),
-        Sink::Limit { .. } => super::cpu::run(lane.query, pipeline, readings, tasks, receiver),
+        Sink::Limit { .. } => {
+            super::cpu::run(lane.query, pipeline, readings, tasks, receiver, &mut lane.tally.lock())
+        }
     }
 }

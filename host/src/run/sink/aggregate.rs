@@ -64,7 +64,7 @@ impl Sinking for AggregateSink {
             Some(table) => table,
             empty => empty.insert(self.table(task.branch, filtered)?),
         };
-        table.consume(&chunk.columns, chunk.rows)?;
+        table.consume_at(chunk.position, &chunk.columns, chunk.rows)?;
         Ok(Flow::Continue)
     }
 }

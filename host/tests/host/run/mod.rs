@@ -2,6 +2,7 @@
 
 mod encoded;
 mod gpu;
+mod grouping;
 mod operators;
 mod session;
 

@@ -1,10 +1,13 @@
 //! Timed runs of one query on several engines.
 
+use std::fs::File;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use arrow::array::RecordBatch;
 use indicatif::ProgressBar;
-use pilaster_bench_data::tpch::Query;
+use parquet::arrow::ArrowWriter;
+use pilaster_bench_data::Query;
 use tokio::runtime::Runtime;
 
 use super::check::Expected;
@@ -102,28 +105,42 @@ impl Measured {
     }
 }
 
-/// Runs `sql` once on each engine to warm up, then `reps` times on each in turn. The first engine's answer is the
+/// One query of a suite.
+pub struct Run<'a> {
+    /// The query.
+    pub query: Query,
+    /// What its answers are checked by.
+    pub expected: &'a Expected,
+    /// Timed runs.
+    pub reps: usize,
+    /// Where the last engine's answer is written.
+    pub answer: Option<PathBuf>,
+}
+
+/// Runs a query once on each engine to warm up, then so many times on each in turn. The first engine's answer is the
 /// others' check, and so is the suite's own expected answer where it has one at this scale.
-pub fn query(
-    runtime: &Runtime,
-    contenders: &[Contender],
-    query: Query,
-    expected: &Expected,
-    reps: usize,
-    bar: &ProgressBar,
-) -> Vec<Measured> {
+pub fn query(runtime: &Runtime, contenders: &[Contender], run: &Run<'_>, bar: &ProgressBar) -> Vec<Measured> {
+    let query = run.query;
     let mut results: Vec<Measured> =
         contenders.iter().map(|contender| Measured::new(query.number, contender)).collect();
     let mut reference = None;
-    for rep in 0..=reps {
-        for (contender, measured) in contenders.iter().zip(&mut results) {
+    for rep in 0..=run.reps {
+        for (at, (contender, measured)) in contenders.iter().zip(&mut results).enumerate() {
             bar.set_message(format!("query {} {} {}", query.number, contender.name, contender.backend));
             if measured.verdict == Verdict::Ok {
                 let warm_up = rep == 0;
                 match once(runtime, contender, query.sql, measured, warm_up) {
                     Ok(batches) => {
-                        measured.verdict = expected.check(&batches, reference.as_deref());
-                        reference.get_or_insert(batches);
+                        measured.verdict = run.expected.check(&batches, reference.as_deref(), warm_up);
+                        if let (Some(file), true) = (&run.answer, warm_up && at + 1 == contenders.len())
+                            && let Err(failure) = write(file, &batches)
+                        {
+                            measured.verdict = Verdict::Error(format!("{}: {failure}", file.display()));
+                        }
+                        // Only the first engine's answer may be the reference.
+                        if at == 0 {
+                            reference.get_or_insert(batches);
+                        }
                     }
                     Err(failure) => measured.verdict = Verdict::Error(failure.to_string()),
                 }
@@ -133,6 +150,14 @@ pub fn query(
     }
     finish(&mut results);
     results
+}
+
+fn write(file: &Path, batches: &[RecordBatch]) -> Result<(), Failure> {
+    let Some(first) = batches.first() else { return Err("an answer without a batch".into()) };
+    let mut writer = ArrowWriter::try_new(File::create(file)?, first.schema(), None)?;
+    batches.iter().try_for_each(|batch| writer.write(batch))?;
+    writer.close()?;
+    Ok(())
 }
 
 fn once(

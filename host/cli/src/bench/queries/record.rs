@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+use super::Suite;
 use super::measure::{Measured, Verdict};
 use crate::Failure;
-use crate::args::TpchArgs;
+use crate::args::QueryArgs;
 
 #[derive(Debug, Serialize)]
 struct Record<'a> {
@@ -32,15 +33,21 @@ struct Record<'a> {
 }
 
 /// Appends `results` to `file`.
-pub fn append(file: &Path, args: &TpchArgs, threads: usize, results: &[Measured]) -> Result<(), Failure> {
-    crate::bench::append(file, results.iter().map(|measured| record(args, threads, measured)))
+pub fn append(
+    file: &Path,
+    suite: &Suite,
+    args: &QueryArgs,
+    threads: usize,
+    results: &[Measured],
+) -> Result<(), Failure> {
+    crate::bench::append(file, results.iter().map(|measured| record(suite, args, threads, measured)))
 }
 
-fn record<'a>(args: &TpchArgs, threads: usize, measured: &'a Measured) -> Record<'a> {
+fn record<'a>(suite: &Suite, args: &QueryArgs, threads: usize, measured: &'a Measured) -> Record<'a> {
     let seconds = |time: Option<&Duration>| time.map(Duration::as_secs_f64);
     Record {
-        suite: "tpch",
-        scale: args.scale,
+        suite: suite.name,
+        scale: suite.scale,
         query: measured.query,
         engine: measured.engine,
         backend: &measured.backend,

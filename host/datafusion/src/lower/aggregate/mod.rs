@@ -1,32 +1,47 @@
-//! DataFusion's aggregations as ours: a single-stage node, or a partial and its final as one.
+//! DataFusion's aggregations as ours: a single-stage node, or a partial and its final as one. Grouping sets become those
+//! of our plan, with the ids that DataFusion gives them.
+
+mod function;
 
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Schema};
-use datafusion_functions_aggregate::average::Avg;
-use datafusion_functions_aggregate::count::Count;
-use datafusion_functions_aggregate::min_max::{Max, Min};
-use datafusion_functions_aggregate::sum::Sum;
 use datafusion_physical_expr::aggregate::AggregateFunctionExpr;
-use datafusion_physical_expr::expressions::Literal;
 use datafusion_physical_expr_common::physical_expr::PhysicalExpr;
 use datafusion_physical_plan::ExecutionPlan;
-use datafusion_physical_plan::aggregates::{AggregateExec, AggregateMode};
-use pilaster::aggregate::{Aggregate, AggregateFunction};
+use datafusion_physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
+use pilaster::aggregate::{Aggregate, OrderKey};
 use pilaster::expr::{Expr, OverflowMode, Rounding};
+use pilaster::plan::{GroupingSets, Plan};
 use pilaster::{Backend, Error, Result};
 
 use super::expr;
 use super::passes_rows_through;
+use function::Recognised;
 
 /// An aggregation in terms of the rows that enter its first stage.
 pub struct Lowered<'a> {
     /// Where those rows come from.
     pub input: &'a Arc<dyn ExecutionPlan>,
     /// Keys with their names.
-    pub keys: Vec<(String, Expr)>,
+    keys: Vec<(String, Expr)>,
+    /// Several ways of grouping by them, and the name of the column that tells these apart.
+    sets: Option<(String, GroupingSets)>,
     /// Aggregates with their names.
-    pub aggregates: Vec<(String, Aggregate)>,
+    aggregates: Vec<(String, Aggregate)>,
+}
+
+impl Lowered<'_> {
+    /// The aggregation of the rows of `input`.
+    ///
+    /// # Errors
+    /// [`Error::Unsupported`] and [`Error::InvalidInput`] for what has to stay with DataFusion.
+    pub fn over(self, input: Plan) -> Result<Plan> {
+        match self.sets {
+            Some((id, sets)) => input.aggregate_sets(self.keys, id, sets, self.aggregates),
+            None => input.aggregate(self.keys, self.aggregates),
+        }
+    }
 }
 
 /// Lowers a final or single-stage aggregation.
@@ -39,23 +54,32 @@ pub fn lower(node: &AggregateExec) -> Result<Lowered<'_>> {
         AggregateMode::Final | AggregateMode::FinalPartitioned => partial_below(node.input())?,
         mode => return Err(unsupported(format!("aggregation in mode {mode:?}"))),
     };
-    if !first.group_expr().is_single() {
-        return Err(unsupported("grouping sets"));
-    }
     let schema = first.input_schema();
+    let outputs = node.schema();
     let keys = first.group_expr().expr().iter();
     let keys =
         keys.map(|(key, name)| Ok((name.clone(), expr::lower(key, &schema)?))).collect::<Result<Vec<_>>>()?;
-    let outputs = node.schema();
+    let sets = match first.group_expr().has_grouping_set() {
+        true => Some((outputs.field(keys.len()).name().clone(), grouping_sets(first.group_expr())?)),
+        false => None,
+    };
+    let before = keys.len() + usize::from(sets.is_some());
     let aggregates = first.aggr_expr().iter().zip(first.filter_expr()).enumerate();
     let aggregates = aggregates
         .map(|(index, (aggregate, filter))| {
-            let field = outputs.field(keys.len() + index);
+            let field = outputs.field(before + index);
             let lowered = lower_function(aggregate, filter.as_ref(), field.data_type(), &schema)?;
             Ok((field.name().clone(), lowered))
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(Lowered { input: first.input(), keys, aggregates })
+    Ok(Lowered { input: first.input(), keys, sets, aggregates })
+}
+
+/// DataFusion marks what a set leaves out.
+fn grouping_sets(group: &PhysicalGroupBy) -> Result<GroupingSets> {
+    let set = |left_out: &Vec<bool>| (0..left_out.len()).filter(|&key| !left_out[key]).collect();
+    let sets: Vec<Vec<usize>> = group.groups().iter().map(set).collect();
+    GroupingSets::new(group.expr().len(), &sets)
 }
 
 /// The partial stage under a final one, below exchanges that only move rows.
@@ -78,46 +102,26 @@ fn lower_function(
     data_type: &DataType,
     schema: &Schema,
 ) -> Result<Aggregate> {
-    if aggregate.is_distinct() || !aggregate.order_bys().is_empty() {
-        return Err(unsupported(format!("aggregate {}", aggregate.name())));
-    }
-    let function = recognise(aggregate)?;
-    let arguments = aggregate.expressions();
-    let inputs = match function {
-        AggregateFunction::CountRows => Vec::new(),
-        _ => arguments.iter().map(|argument| expr::lower(argument, schema)).collect::<Result<_>>()?,
+    let Recognised { function, operands, ordered, reversed } = function::recognise(aggregate)?;
+    let lower = |operand: &Arc<dyn PhysicalExpr>| expr::lower(operand, schema);
+    let inputs = aggregate.expressions().iter().take(operands).map(lower).collect::<Result<_>>()?;
+    let key = |key: &datafusion_physical_expr_common::sort_expr::PhysicalSortExpr| {
+        Ok(OrderKey {
+            expr: lower(&key.expr)?,
+            descending: key.options.descending != reversed,
+            nulls_first: key.options.nulls_first != reversed,
+        })
     };
-    if inputs.len() > 1 {
-        return Err(unsupported(format!("aggregate {}", aggregate.name())));
-    }
-    let filter = filter.map(|filter| expr::lower(filter, schema)).transpose()?;
+    let keys = if ordered { aggregate.order_bys() } else { &[] };
     Ok(Aggregate {
-        filter,
+        distinct: aggregate.is_distinct(),
+        order_by: keys.iter().map(key).collect::<Result<_>>()?,
+        filter: filter.map(lower).transpose()?,
         // DataFusion's integer sums wrap, its decimal averages are truncated.
         overflow: OverflowMode::Wrap,
         rounding: Rounding::Truncate,
         ..Aggregate::new(function, inputs, data_type.clone())
     })
-}
-
-/// By type and not by name: a user's function may bear the name of a built-in one.
-fn recognise(aggregate: &AggregateFunctionExpr) -> Result<AggregateFunction> {
-    let function = aggregate.fun().inner();
-    if function.is::<Count>() {
-        let arguments = aggregate.expressions();
-        let constant = arguments.iter().all(|argument| {
-            argument.downcast_ref::<Literal>().is_some_and(|literal| !literal.value().is_null())
-        });
-        return Ok(if constant { AggregateFunction::CountRows } else { AggregateFunction::Count });
-    }
-    let known = [
-        (function.is::<Sum>(), AggregateFunction::Sum),
-        (function.is::<Min>(), AggregateFunction::Min),
-        (function.is::<Max>(), AggregateFunction::Max),
-        (function.is::<Avg>(), AggregateFunction::Avg),
-    ];
-    let found = known.into_iter().find(|(is, _)| *is).map(|(_, function)| function);
-    found.ok_or_else(|| unsupported(format!("aggregate {}", aggregate.fun().name())))
 }
 
 fn unsupported(what: impl std::fmt::Display) -> Error {

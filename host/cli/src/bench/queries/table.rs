@@ -70,3 +70,22 @@ fn ran_where(measured: &Measured) -> String {
         None => counts,
     }
 }
+
+/// Geometric means of the ratios, engine by engine.
+pub fn summary(results: &[Measured]) -> String {
+    let mut lines: Vec<(String, Vec<f64>)> = Vec::new();
+    for measured in results.iter().filter(|measured| measured.placement.is_some()) {
+        let Some(ratio) = measured.ratio else { continue };
+        let name = format!("{} {}", measured.engine, measured.backend);
+        match lines.iter_mut().find(|(known, _)| *known == name) {
+            Some((_, ratios)) => ratios.push(ratio),
+            None => lines.push((name, vec![ratio])),
+        }
+    }
+    let mean =
+        |ratios: &[f64]| (ratios.iter().map(|ratio| ratio.ln()).sum::<f64>() / ratios.len() as f64).exp();
+    let line = |(name, ratios): &(String, Vec<f64>)| {
+        format!("{name}: geometric mean of {} ratios to datafusion {:.2}", ratios.len(), mean(ratios))
+    };
+    lines.iter().map(line).collect::<Vec<_>>().join("\n")
+}
