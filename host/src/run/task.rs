@@ -180,6 +180,7 @@ impl Reading {
                     output: Some(output.clone()),
                     columns_in_parallel: *columns_in_parallel,
                     reserve,
+                    ..ReadOptions::default()
                 };
                 let batches = scan.read(&task, &options)?;
                 let chunks = batches.map(|batch| batch.as_ref().map(Chunk::from).map_err(Clone::clone));

@@ -18,7 +18,7 @@ use super::page::{Chunk, Pool};
 use super::prune::index;
 use super::shared::{Chunks, SharedChunks};
 use super::stored::{RootColumn, StoredLeaf, assembled};
-use super::types::{as_logical, decoded_flat, reads_as, stored_as_is};
+use super::types::{as_declared, as_logical, declared_flat, decoded_flat, reads_as, stored_as_is};
 use super::{ReadOptions, Scan, ScanTask};
 
 /// Chunks that lie no farther apart are read together.
@@ -39,6 +39,8 @@ pub(super) struct RowGroup {
     reserve: Arc<dyn Reserve>,
     pool: Arc<Pool>,
     in_parallel: bool,
+    /// Whether arrays are of the fields' types exactly.
+    declared: bool,
     /// Whether rows may be passed over, so that it pays to know which page they are in.
     skips: bool,
     /// Where other tasks read of this row group too, and which of the scan's it is.
@@ -60,6 +62,7 @@ impl RowGroup {
             reserve: Arc::clone(&options.reserve),
             pool: Arc::clone(&scan.pool),
             in_parallel: options.columns_in_parallel,
+            declared: options.declared_types,
             skips: options.predicate.is_some() || task.ranges.is_some(),
             shared: task.ranges.as_ref().map(|_| (Arc::clone(&scan.shared), (task.file, task.row_group))),
         })
@@ -87,7 +90,9 @@ impl RowGroup {
             let (field, origin) = &self.fields[index];
             let reader = match origin {
                 Origin::Root(root) => Reader::Column(self.column(*root, field, &chunks)?),
-                Origin::Constant(_) | Origin::Absent => Reader::Made(Arc::clone(field), origin.clone()),
+                Origin::Constant(_) | Origin::Absent => {
+                    Reader::Made(Arc::clone(field), origin.clone(), self.declared)
+                }
             };
             Ok((index, reader))
         };
@@ -141,7 +146,8 @@ impl RowGroup {
             .ok_or_else(|| place.corrupt(format!("its groups do not make a column of type {found}")))?;
         if let Some((position, leaf)) = column.flat() {
             let codes = chunks.get(position).is_some_and(|chunk| chunk.is_all_dictionary());
-            leaf.data_type = decoded_flat(leaf.physical, found, field.data_type(), codes);
+            let decoded = if self.declared { declared_flat } else { decoded_flat };
+            leaf.data_type = decoded(leaf.physical, found, field.data_type(), codes);
         }
         let stored = |(position, leaf): (usize, Leaf)| {
             let chunk = chunks.get(&position).ok_or_else(|| place.corrupt("a leaf without a chunk"))?;
@@ -162,7 +168,7 @@ impl RowGroup {
     fn column(&self, root: usize, field: &FieldRef, chunks: &Chunks) -> Result<ColumnReader> {
         let RootColumn { tree, leaves, field, place } = self.stored(root, field, chunks)?;
         let leaves = leaves.iter().map(StoredLeaf::reader).collect::<Result<Vec<_>>>()?;
-        Ok(ColumnReader { tree, leaves, row: 0, field, place })
+        Ok(ColumnReader { tree, leaves, row: 0, field, place, declared: self.declared })
     }
 
     /// The chunks of some leaves, neighbours in one read.
@@ -272,8 +278,8 @@ pub(super) struct Readers {
 
 enum Reader {
     Column(ColumnReader),
-    /// A column that the file does not have.
-    Made(FieldRef, Origin),
+    /// A column that the file does not have; whether it is of the field's type exactly.
+    Made(FieldRef, Origin, bool),
 }
 
 impl Readers {
@@ -282,7 +288,10 @@ impl Readers {
         let read = |(index, reader): &mut (usize, Reader)| {
             let array = match reader {
                 Reader::Column(column) => column.read(rows)?,
-                Reader::Made(field, origin) => origin.array(field, rows.len())?,
+                Reader::Made(field, origin, declared) => match origin.array(field, rows.len())? {
+                    array if *declared => as_declared(&array, field)?,
+                    array => array,
+                },
             };
             Ok((*index, array))
         };
@@ -302,6 +311,7 @@ struct ColumnReader {
     row: usize,
     field: FieldRef,
     place: Place,
+    declared: bool,
 }
 
 impl ColumnReader {
@@ -325,6 +335,6 @@ impl ColumnReader {
         }
         self.row = rows.end;
         let array = assembled(&self.tree, &batches, &self.place)?;
-        as_logical(&array, &self.field)
+        if self.declared { as_declared(&array, &self.field) } else { as_logical(&array, &self.field) }
     }
 }

@@ -15,7 +15,8 @@
 //!
 //! **Types.** [`Scan::schema`] is logical. The arrays of a batch may be physically narrower: a string column of a chunk
 //! that is dictionary-encoded throughout comes as `Dictionary(Int32, Utf8)`, a decimal stored in 32 or 64 bits as
-//! `Decimal32` or `Decimal64` of the same scale. Every batch carries its own physical schema.
+//! `Decimal32` or `Decimal64` of the same scale, unless [`ReadOptions::declared_types`] asks for none of it. Every batch
+//! carries its own physical schema.
 //!
 //! **Hostile files.** Whatever a file holds, reading it gives right rows or [`Error::CorruptFile`], in bounded memory.
 
@@ -180,6 +181,9 @@ pub struct ReadOptions {
     pub output: Option<Vec<usize>>,
     /// Decode the columns of a batch in parallel, on the `rayon` pool that the caller is in: for fewer tasks than threads.
     pub columns_in_parallel: bool,
+    /// Arrays of exactly the types of [`Scan::schema`], made so by the decoders, instead of codes and narrow decimals where
+    /// the file has these: for callers that would cast them.
+    pub declared_types: bool,
     /// Budget for the buffers of the row group while it is read.
     pub reserve: Arc<dyn Reserve>,
 }
@@ -191,6 +195,7 @@ impl Default for ReadOptions {
             predicate: None,
             output: None,
             columns_in_parallel: false,
+            declared_types: false,
             reserve: Arc::new(Unlimited),
         }
     }

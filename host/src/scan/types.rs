@@ -42,6 +42,10 @@ pub(super) fn as_logical(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     if reads_as(array.data_type(), field.data_type()) {
         return Ok(Arc::clone(array));
     }
+    cast(array, field)
+}
+
+fn cast(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
     let strict = CastOptions { safe: false, ..CastOptions::default() };
     let cast = arrow::compute::cast_with_options(array, field.data_type(), &strict);
     cast.map_err(|_| Error::CastFailed {
@@ -49,6 +53,29 @@ pub(super) fn as_logical(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
         from: array.data_type().to_string(),
         to: format!("{} of column {}", field.data_type(), field.name()),
     })
+}
+
+/// Casts an array that is not of the field's type, if only physically.
+pub(super) fn as_declared(array: &ArrayRef, field: &Field) -> Result<ArrayRef> {
+    match array.data_type() == field.data_type() {
+        true => Ok(Arc::clone(array)),
+        false => cast(array, field),
+    }
+}
+
+/// What a column that is not nested is decoded to where the table's type itself is wanted; as [`decoded_flat`] otherwise.
+pub(super) fn declared_flat(
+    physical: Physical,
+    found: &DataType,
+    wanted: &DataType,
+    codes: bool,
+) -> DataType {
+    let text = is_text(found) && is_text(wanted);
+    match wanted {
+        wanted if text && is_plain_text(wanted) => wanted.clone(),
+        wanted if decimal(wanted).is_some() && reads_as(found, wanted) => wanted.clone(),
+        wanted => decoded_flat(physical, found, wanted, codes),
+    }
 }
 
 /// What a column that is not nested is decoded to: `found` is what Arrow calls it in the file, `wanted` the table's type,

@@ -4,6 +4,7 @@
 //! loops are plain Rust that the compiler vectorises; dispatch is one atomic load per call, so calls should cover
 //! thousands of rows.
 
+pub(crate) mod append;
 pub(crate) mod compare;
 pub(crate) mod deposit;
 pub mod lanes;

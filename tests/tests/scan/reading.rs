@@ -34,16 +34,19 @@ pub struct Reading {
     /// Row groups are cut into about so many tasks.
     pub tasks: usize,
     pub columns_in_parallel: bool,
+    /// Arrays are of the columns' types exactly.
+    pub declared_types: bool,
 }
 
 impl fmt::Debug for Reading {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Reading { batch_rows, projection, output, predicate, pruning, tasks, columns_in_parallel } = self;
+        let Reading { batch_rows, projection, output, predicate, pruning, .. } = self;
+        let Reading { tasks, columns_in_parallel, declared_types, .. } = self;
         write!(
             f,
             "batches of {batch_rows} of columns {projection:?}, output {output:?}, pruned by {pruning}"
         )?;
-        write!(f, ", tasks {tasks}, columns in parallel {columns_in_parallel}")?;
+        write!(f, ", tasks {tasks}, columns in parallel {columns_in_parallel}, declared {declared_types}")?;
         predicate.iter().try_for_each(|predicate| write!(f, ", where {predicate}"))
     }
 }
@@ -59,6 +62,7 @@ impl Reading {
             pruning: Pruning::default(),
             tasks: 1,
             columns_in_parallel: false,
+            declared_types: false,
         }
     }
 
@@ -86,7 +90,17 @@ impl Reading {
             _ => Pruning::default(),
         };
         let columns_in_parallel = choices.rarely(4);
-        Reading { batch_rows, projection, output, predicate, pruning, tasks: 1, columns_in_parallel }
+        let declared_types = choices.rarely(3);
+        Reading {
+            batch_rows,
+            projection,
+            output,
+            predicate,
+            pruning,
+            tasks: 1,
+            columns_in_parallel,
+            declared_types,
+        }
     }
 
     /// Reads the file through the scan.
@@ -101,6 +115,7 @@ impl Reading {
             output: self.output.clone(),
             reserve: Arc::clone(budget) as _,
             columns_in_parallel: self.columns_in_parallel,
+            declared_types: self.declared_types,
         };
         let ScanTasks { tasks, mut report } = scan.tasks(options.predicate.as_deref())?.split(self.tasks);
         let mut batches = Vec::new();
@@ -156,6 +171,9 @@ impl Reading {
         if let Some(batch) = got.iter().find(|batch| batch.num_rows() > self.batch_rows) {
             return Err(format!("a batch of {} rows, limit {}", batch.num_rows(), self.batch_rows));
         }
+        if self.declared_types {
+            self.types_are_declared(&expected, got)?;
+        }
         let Some(output) = &self.output else { return compare::scanned(&expected, got) };
         let spared = |batch: &RecordBatch| {
             let at = |at: &usize| !output.contains(at) && batch.column(*at).data_type() != &DataType::Null;
@@ -166,6 +184,26 @@ impl Reading {
         }
         let only = |batch: &RecordBatch| batch.project(output).unwrap();
         compare::scanned(&only(&expected), &got.iter().map(only).collect::<Vec<_>>())
+    }
+}
+
+impl Reading {
+    /// Whether every array that is output is of its column's type and no other.
+    fn types_are_declared(
+        &self,
+        expected: &RecordBatch,
+        got: &[RecordBatch],
+    ) -> std::result::Result<(), String> {
+        let is_output = |at: &usize| self.output.as_ref().is_none_or(|output| output.contains(at));
+        for batch in got {
+            for at in (0..batch.num_columns()).filter(is_output) {
+                let (found, due) = (batch.column(at).data_type(), expected.column(at).data_type());
+                if found != due {
+                    return Err(format!("column {at} is {found}, declared {due}"));
+                }
+            }
+        }
+        Ok(())
     }
 }
 

@@ -13,7 +13,7 @@ pub(super) const BLOCK: usize = 1024;
 
 /// Slots that a batch is reserved for ahead of its pages, at most: a bound on what a caller's or a header's large number
 /// makes us reserve.
-const AHEAD: usize = 1 << 16;
+pub(super) const AHEAD: usize = 1 << 16;
 
 /// Consecutive slots of a page.
 #[derive(Debug)]

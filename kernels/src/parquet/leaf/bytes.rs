@@ -12,6 +12,7 @@ use arrow::buffer::Buffer;
 
 use crate::parquet::delta::Delta;
 use crate::parquet::{Encoding, Malformed};
+use crate::simd::append::{WIDE, append_shared};
 
 use super::blocks::BLOCK;
 use super::column::Fault;
@@ -172,6 +173,47 @@ impl Prefixes {
             })?;
             left -= len;
         }
+        Ok(())
+    }
+}
+
+impl Prefixes {
+    /// Appends the next values to `data`, one behind another, and writes their lengths: a block of them at most. `grow` makes
+    /// room for so many bytes.
+    pub fn append(
+        &mut self,
+        out: &mut [u32],
+        data: &mut Vec<u8>,
+        grow: impl FnOnce(&mut Vec<u8>, usize) -> Result<(), Fault>,
+    ) -> Result<(), Fault> {
+        let Prefixes { prefixes, block, suffixes, last } = self;
+        let shared = read(prefixes, block, out.len())?;
+        let (lengths, start, bytes) = suffixes.block(out.len())?;
+        let (mut length, mut total) = (last.len(), 0usize);
+        for ((out, &shared), &suffix) in out.iter_mut().zip(shared).zip(lengths) {
+            if shared as usize > length {
+                return Err(Malformed::new("a prefix is longer than the value before").into());
+            }
+            length = shared as usize + suffix as usize;
+            // No more than the page has bytes.
+            *out = length as u32;
+            total = total.saturating_add(length);
+        }
+        let (Some((&first, shared)), Some((&own, lengths))) = (shared.split_first(), lengths.split_first())
+        else {
+            return Ok(());
+        };
+        grow(data, total.saturating_add(WIDE))?;
+        let (own, suffixes) = bytes[start..].split_at(own as usize);
+        data.extend_from_slice(&last[..first as usize]);
+        data.extend_from_slice(own);
+        let first = first as usize + own.len();
+        let rest = shared.iter().zip(lengths).map(|(&shared, &suffix)| (shared as usize, suffix as usize));
+        if !append_shared(data, first, suffixes, rest, total - first) {
+            return Err(early().into());
+        }
+        last.clear();
+        last.extend_from_slice(&data[data.len() - length..]);
         Ok(())
     }
 }

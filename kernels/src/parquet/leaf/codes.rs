@@ -6,7 +6,7 @@ use crate::parquet::hybrid::{Hybrid, Run};
 use crate::parquet::{Malformed, bits};
 
 use super::blocks::BLOCK;
-use super::gather::{gather, largest};
+use super::gather::{gather, gather_to, largest};
 
 /// The indices of a page, from the next one on.
 pub(super) struct Codes {
@@ -42,6 +42,35 @@ impl Codes {
                 }
             }
             out = tail;
+        }
+        Ok(())
+    }
+
+    /// Appends the entries that the next `len` indices stand for: nothing is written twice, and a run is one fill.
+    pub fn append<T: Copy>(&mut self, entries: &[T], len: usize, out: &mut Vec<T>) -> Result<(), Malformed> {
+        let Codes { hybrid, block } = self;
+        let width = hybrid.width();
+        block.resize(BLOCK, 0);
+        let mut left = len;
+        while left > 0 {
+            let run = hybrid.next_run(left)?.ok_or_else(early)?;
+            left -= run.len();
+            match run {
+                Run::Repeat { value, len } => {
+                    out.resize(out.len() + len, *entries.get(value as usize).ok_or_else(past)?);
+                }
+                Run::Packed { bytes, first, len } => {
+                    for done in (0..len).step_by(BLOCK) {
+                        let block = &mut block[..(len - done).min(BLOCK)];
+                        // Blocks are whole groups, and these whole bytes.
+                        let bytes = bytes.get(done / 8 * width as usize..).unwrap_or_default();
+                        bits::unpack_u32_from(bytes, first, width, block)?;
+                        if !gather_to(entries, block, out) {
+                            return Err(past());
+                        }
+                    }
+                }
+            }
         }
         Ok(())
     }

@@ -141,6 +141,9 @@ impl<T: Word> Column for Fixed<T> {
         }
         let out = out.words(stretch, grant)?;
         stretch.reserve(out, 1, grant)?;
+        if let (None, Values::Codes(codes)) = (&stretch.validity, &mut decoder.values) {
+            return Ok(codes.append(&decoder.dictionary, stretch.slots, out)?);
+        }
         fill(out, stretch, scratch, |block| decoder.dense(block))
     }
 
@@ -207,10 +210,14 @@ fn plain<T: Word>(
             out.extend_from_slice(words);
             Ok(())
         }
-        (Some(words), Some(validity)) => {
-            let start = out.len();
-            out.resize(start + stretch.slots, T::default());
-            spread(words, validity, &mut out[start..])?;
+        (Some(mut words), Some(validity)) => {
+            // Block by block: the zeros that a block begins with do not leave the first-level cache before its values come.
+            for done in (0..stretch.slots).step_by(BLOCK) {
+                let (start, len) = (out.len(), (stretch.slots - done).min(BLOCK));
+                out.resize(start + len, T::default());
+                let used = spread(words, &validity.slice(done, len), &mut out[start..])?;
+                words = &words[used..];
+            }
             Ok(())
         }
         (None, _) => {

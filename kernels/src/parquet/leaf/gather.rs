@@ -23,6 +23,21 @@ dispatched! {
     }
 }
 
+dispatched! {
+    /// Appends `entries[index]` for each index; false, with `out` unchanged, where an index is past the last entry.
+    pub(super) fn gather_to[T: Copy](entries: &[T], indices: &[u32], out: &mut Vec<T>) -> bool {
+        if indices.is_empty() {
+            return true;
+        }
+        if largest(indices) as usize >= entries.len() {
+            return false;
+        }
+        // SAFETY: no index is larger than the largest one, which is less than `entries.len()`.
+        out.extend(indices.iter().map(|&index| unsafe { *entries.get_unchecked(index as usize) }));
+        true
+    }
+}
+
 /// The largest index; 0 of none.
 #[inline(always)]
 pub(super) fn largest(indices: &[u32]) -> u32 {

@@ -7,17 +7,18 @@ use arrow::datatypes::{BinaryType, DataType, LargeBinaryType, LargeUtf8Type, Utf
 use crate::error::{Backend, Error};
 use crate::memory::Grant;
 use crate::parquet::{DataPage, DictionaryPage, Malformed};
+use crate::simd::append::{WIDE, append_values};
 
 use super::arrays;
-use super::blocks::{BLOCK, Stretch, fill};
+use super::blocks::{AHEAD, BLOCK, Stretch, fill};
 use super::bytes::{Lengths, Plain, Values, early};
 use super::column::{Column, Fault};
 use super::source::{Source, check_size};
 use super::utf8;
 use super::views::check_plain;
 
-/// Values of this length at most are copied as 16 bytes each, where as many may be read and overwritten.
-const SHORT: usize = 16;
+/// Bytes that are reserved ahead of a batch, at most.
+const AHEAD_BYTES: usize = 16 << 20;
 
 /// A column of byte arrays.
 pub(super) struct Offsets<O> {
@@ -28,6 +29,8 @@ pub(super) struct Offsets<O> {
     /// Length of each slot.
     lengths: Vec<u32>,
     data: Vec<u8>,
+    /// Bytes of a slot in the batch before, rounded up.
+    usual: usize,
     scratch: Vec<u32>,
     _offset: std::marker::PhantomData<O>,
 }
@@ -107,6 +110,7 @@ impl<O: Offset> Offsets<O> {
             dictionary: Entries::default(),
             lengths: Vec::new(),
             data: Vec::new(),
+            usual: 0,
             scratch: Vec::new(),
             _offset: std::marker::PhantomData,
         }
@@ -134,9 +138,14 @@ impl<O: Offset> Column for Offsets<O> {
     }
 
     fn read(&mut self, stretch: &Stretch, grant: &mut Grant) -> Result<(), Fault> {
-        let Offsets { text, values, dictionary, lengths, data, scratch, .. } = self;
+        let Offsets { text, values, dictionary, lengths, data, usual, scratch, .. } = self;
         let text = *text;
         stretch.reserve(lengths, 1, grant)?;
+        if data.capacity() == 0 {
+            // As the batch before was: instead of growing by doubling. A guess is no reason to fail.
+            let ahead = stretch.expected.min(AHEAD).saturating_mul(*usual);
+            let _ = grant.reserve(data, ahead.min(AHEAD_BYTES));
+        }
         let mut places = [Place::default(); BLOCK];
         fill(lengths, stretch, scratch, |block| {
             let places = &mut places[..block.len()];
@@ -153,18 +162,12 @@ impl<O: Offset> Column for Offsets<O> {
                     return append_lengths::<O>(values, text, block, data, grant);
                 }
                 Source::Bytes(Values::Prefixes(values)) => {
-                    let mut block = block.iter_mut();
-                    return values.for_each(block.len(), |value, _| {
-                        if text {
-                            utf8::check(value)?;
-                        }
-                        grow::<O>(data, value.len(), grant)?;
-                        data.extend_from_slice(value);
-                        if let Some(length) = block.next() {
-                            *length = value.len() as u32;
-                        }
-                        Ok(())
-                    });
+                    let start = data.len();
+                    values.append(block, data, |data, more| grow::<O>(data, more, grant))?;
+                    if text {
+                        utf8::check_adjacent(&data[start..], block.iter().map(|&length| length as usize))?;
+                    }
+                    return Ok(());
                 }
             }
             for (length, place) in block.iter_mut().zip(places) {
@@ -180,6 +183,7 @@ impl<O: Offset> Column for Offsets<O> {
 
     fn finish(&mut self, _: usize, nulls: Option<NullBuffer>) -> Result<ArrayRef, Fault> {
         let lengths = std::mem::take(&mut self.lengths);
+        self.usual = self.data.len().div_ceil(lengths.len().max(1));
         debug_assert!(matches!(
             self.data_type,
             DataType::Utf8 | DataType::LargeUtf8 | DataType::Binary | DataType::LargeBinary
@@ -219,22 +223,9 @@ fn append<O: Offset>(
     grant: &mut Grant,
 ) -> Result<(), Fault> {
     let total: usize = places.iter().map(|place| place.length as usize).sum();
-    grow::<O>(data, total + SHORT, grant)?;
-    let mut at = data.len();
-    let end = at + total;
-    data.resize(end + SHORT, 0);
-    for place in places {
-        let (start, length) = (place.start as usize, place.length as usize);
-        let from = bytes.get(start..).unwrap_or_default();
-        let to = &mut data[at..];
-        match (from.first_chunk::<SHORT>(), to.first_chunk_mut::<SHORT>()) {
-            (Some(from), Some(to)) if length <= SHORT => *to = *from,
-            _ => to[..length].copy_from_slice(from.get(..length).ok_or_else(early)?),
-        }
-        at += length;
-    }
-    data.truncate(end);
-    Ok(())
+    grow::<O>(data, total + WIDE, grant)?;
+    let places = places.iter().map(|place| (place.start as usize, place.length as usize));
+    if append_values(data, bytes, places, total) { Ok(()) } else { Err(early().into()) }
 }
 
 /// Copies values that lie one after another to the end of `data`.
@@ -252,7 +243,7 @@ fn append_lengths<O: Offset>(
     let total: usize = lengths.iter().map(|&length| length as usize).sum();
     let bytes = &bytes[start..start + total];
     if text {
-        utf8::check_adjacent(bytes, lengths)?;
+        utf8::check_adjacent(bytes, lengths.iter().map(|&length| length as usize))?;
     }
     grow::<O>(data, total, grant)?;
     data.extend_from_slice(bytes);

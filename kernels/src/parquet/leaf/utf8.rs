@@ -8,14 +8,14 @@ pub(super) fn check(bytes: &[u8]) -> Result<(), Malformed> {
 }
 
 /// Checks strings that lie one after another: all bytes as one string, then that each border is one between characters.
-pub(super) fn check_adjacent(bytes: &[u8], lengths: &[i32]) -> Result<(), Malformed> {
+pub(super) fn check_adjacent(bytes: &[u8], lengths: impl Iterator<Item = usize>) -> Result<(), Malformed> {
     if bytes.is_ascii() {
         return Ok(());
     }
     let text = simdutf8::basic::from_utf8(bytes).map_err(|_| malformed())?;
     let mut at = 0;
-    for &length in lengths {
-        at += length as usize;
+    for length in lengths {
+        at += length;
         if !text.is_char_boundary(at) {
             return Err(malformed());
         }

@@ -104,6 +104,9 @@ impl Column for Views {
             Source::Codes(codes) => {
                 let entries = dictionary.as_mut().map(|entries| entries.in_batch(buffers));
                 let entries = entries.unwrap_or_default();
+                if stretch.validity.is_none() {
+                    return Ok(codes.append(entries, stretch.slots, out)?);
+                }
                 fill(out, stretch, scratch, |block| Ok(codes.gather(entries, block)?))
             }
             Source::Bytes(Values::Plain(plain)) => fill(out, stretch, scratch, |block| {
@@ -267,7 +270,7 @@ fn lengths_block(values: &mut Lengths, index: u32, text: bool, out: &mut [u128])
         at += length;
     }
     if text {
-        utf8::check_adjacent(&bytes[start..at], lengths)?;
+        utf8::check_adjacent(&bytes[start..at], lengths.iter().map(|&length| length as usize))?;
     }
     Ok(long)
 }

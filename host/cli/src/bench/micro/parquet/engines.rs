@@ -54,10 +54,12 @@ pub struct Ours {
 }
 
 impl Ours {
-    pub fn open(path: &Path, bytes: Bytes, batch_rows: usize) -> Result<Self, Failure> {
+    /// In the types that the file declares, or as narrow as it holds them.
+    pub fn open(path: &Path, bytes: Bytes, batch_rows: usize, declared: bool) -> Result<Self, Failure> {
         let scan = Scan::from_bytes(path, bytes)?;
         let tasks = scan.tasks(None)?.tasks;
-        Ok(Ours { scan, tasks, options: ReadOptions { batch_rows, ..ReadOptions::default() } })
+        let options = ReadOptions { batch_rows, declared_types: declared, ..ReadOptions::default() };
+        Ok(Ours { scan, tasks, options })
     }
 }
 

@@ -4,9 +4,8 @@
 //! The file's bytes lie in memory for both, read before the clock starts; footers are parsed before it too. Each row group
 //! is a task; tasks go to a pool of the asked number of threads, for both alike. Both give arrays of the same type:
 //!
-//! - the **logical** type, which the file's own Arrow schema names. Where ours come narrower (dictionary codes, decimals of
-//!   64 bits), the cast to it is in our time;
-//! - and, where ours do come narrower, **that** type, which the other reader is asked for in turn. Where it refuses, it gives
+//! - the **logical** type, which the file's own Arrow schema names: ours are asked for it (`declared_types`);
+//! - and, where ours come narrower by themselves (dictionary codes, decimals of 64 bits), **that** type, which the other reader is asked for in turn. Where it refuses, it gives
 //!   the logical type, and the row says so.
 
 mod engines;
@@ -116,13 +115,15 @@ fn measure(
     pool: &ThreadPool,
 ) -> Result<Vec<Measured>, Failure> {
     let bytes = bytes::Bytes::from(std::fs::read(&file.path)?);
-    let ours = Ours::open(&file.path, bytes.clone(), args.batch_rows)?;
+    let ours = Ours::open(&file.path, bytes.clone(), args.batch_rows, false)?;
+    let declared = Ours::open(&file.path, bytes.clone(), args.batch_rows, true)?;
     let against = ArrowRs::open(bytes.clone(), args.batch_rows, None)?;
     let logical = against.data_type();
     let (arrow_bytes, physical) =
         check(&ours, &against, &logical).map_err(|error| format!("{}: {error}", file.path.display()))?;
+    check(&declared, &against, &logical).map_err(|error| format!("{}: {error}", file.path.display()))?;
     let mut results = Vec::new();
-    let mut add = |data_type: DataType, other_type, against: &ArrowRs| -> Result<(), Failure> {
+    let mut add = |data_type: DataType, other_type, ours: &Ours, against: &ArrowRs| -> Result<(), Failure> {
         let [ours, against] = interleaved(
             args.reps,
             [&mut || ours.drain(pool, Some(&data_type)), &mut || against.drain(pool, None)],
@@ -141,11 +142,11 @@ fn measure(
         });
         Ok(())
     };
-    add(logical.clone(), None, &against)?;
+    add(logical.clone(), None, &declared, &against)?;
     if physical != logical {
         match ArrowRs::open(bytes, args.batch_rows, Some(&physical)) {
-            Ok(same) => add(physical, None, &same)?,
-            Err(_) => add(physical, Some(logical), &against)?,
+            Ok(same) => add(physical, None, &ours, &same)?,
+            Err(_) => add(physical, Some(logical), &ours, &against)?,
         }
     }
     Ok(results)
