@@ -21,6 +21,8 @@ pub enum Datum {
     Float(f64),
     /// Strings and binaries.
     Bytes(Vec<u8>),
+    /// Lists.
+    List(Vec<Datum>),
 }
 
 impl Datum {
@@ -53,6 +55,8 @@ impl Datum {
             DataType::BinaryView => Datum::Bytes(array.as_binary_view().value(row).to_vec()),
             DataType::FixedSizeBinary(_) => Datum::Bytes(array.as_fixed_size_binary().value(row).to_vec()),
             DataType::Dictionary(key, _) => read_dictionary(array, key, row),
+            DataType::List(_) => Datum::List(values_of(array.as_list::<i32>().value(row).as_ref())),
+            DataType::LargeList(_) => Datum::List(values_of(array.as_list::<i64>().value(row).as_ref())),
             _ => Datum::Int(read_integer(array, row)),
         }
     }
@@ -80,6 +84,11 @@ impl Datum {
             (Datum::Bool(a), Datum::Bool(b)) => a.cmp(b),
             (Datum::Int(a), Datum::Int(b)) => a.cmp(b),
             (Datum::Bytes(a), Datum::Bytes(b)) => a.cmp(b),
+            // Item by item: only for rows to be compared in some order.
+            (Datum::List(a), Datum::List(b)) => {
+                let items = a.iter().zip(b).map(|(a, b)| a.order_nulls_first(b));
+                items.fold(Ordering::Equal, Ordering::then).then(a.len().cmp(&b.len()))
+            }
             (Datum::Float(a), Datum::Float(b)) => match (a.is_nan(), b.is_nan()) {
                 (true, true) => Ordering::Equal,
                 (true, false) => Ordering::Greater,
@@ -111,6 +120,7 @@ impl Datum {
             (Datum::Bool(a), Datum::Bool(b)) => a == b,
             (Datum::Int(a), Datum::Int(b)) => a == b,
             (Datum::Bytes(a), Datum::Bytes(b)) => a == b,
+            (Datum::List(a), Datum::List(b)) => a.len() == b.len() && a.iter().zip(b).all(|(a, b)| a.same(b)),
             (Datum::Float(a), Datum::Float(b)) => a.to_bits() == b.to_bits() || (a.is_nan() && b.is_nan()),
             _ => false,
         }
@@ -135,6 +145,10 @@ impl fmt::Display for Datum {
             Datum::Int(value) => write!(f, "{value}"),
             Datum::Float(value) => write!(f, "{value:?}"),
             Datum::Bytes(value) => write!(f, "{:?}", String::from_utf8_lossy(value)),
+            Datum::List(items) => {
+                let items: Vec<String> = items.iter().map(ToString::to_string).collect();
+                write!(f, "[{}]", items.join(", "))
+            }
         }
     }
 }

@@ -113,7 +113,7 @@ fn sorting(a: &[Datum], b: &[Datum], columns: &[usize]) -> Ordering {
     Ordering::Equal
 }
 
-/// The same value; for floats with a bound, close enough.
+/// The same value; for numbers with a bound, close enough.
 fn agree(expected: &Datum, got: &Datum, within: Option<f64>) -> bool {
     match (expected, got, within) {
         (Datum::Float(expected), Datum::Float(got), Some(within)) => {
@@ -124,6 +124,7 @@ fn agree(expected: &Datum, got: &Datum, within: Option<f64>) -> bool {
             let finite = |value: f64| value.clamp(-f64::MAX, f64::MAX);
             expected == got || (within > 0.0 && (finite(*expected) - finite(*got)).abs() <= within)
         }
+        (Datum::Int(expected), Datum::Int(got), Some(within)) => expected.abs_diff(*got) as f64 <= within,
         _ => expected.same(got),
     }
 }

@@ -4,6 +4,7 @@
 //! simplest choice. So proptest, which shortens the list and lowers its numbers, shrinks whole batches, expressions and
 //! plans without a word about them here.
 
+mod aggregate_functions;
 mod aggregates;
 mod batches;
 mod choices;
@@ -12,6 +13,7 @@ mod exprs;
 pub mod parquet;
 mod random;
 
+pub use aggregate_functions::{any_aggregate, any_aggregate_spec, lengthen, sums_floats};
 pub use aggregates::{aggregate, aggregate_spec, avg, count, count_rows, extreme, sum};
 pub use batches::{Batches, batches, sizes};
 pub use choices::{Choices, choices};

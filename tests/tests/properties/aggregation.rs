@@ -6,7 +6,7 @@ use std::sync::atomic::Ordering::Relaxed;
 use arrow::datatypes::DataType;
 use pilaster::device::ShaderMode;
 use pilaster_kernels::Result;
-use pilaster_kernels::aggregate::AggregateSpec;
+use pilaster_kernels::aggregate::{AggregateSpec, OrderKey};
 use pilaster_tests::compare::{self, Got, Order};
 use pilaster_tests::reference;
 use pilaster_tests::runner::check;
@@ -35,9 +35,13 @@ impl fmt::Debug for Case {
             let filter = aggregate.filter.as_ref().map_or(String::new(), |filter| format!(" where {filter}"));
             let (function, data_type, overflow) =
                 (&aggregate.function, &aggregate.data_type, aggregate.overflow);
+            let distinct = if aggregate.distinct { "distinct " } else { "" };
+            for OrderKey { expr, descending, nulls_first } in &aggregate.order_by {
+                writeln!(f, "ordered by {expr}, descending {descending}, nulls first {nulls_first}:")?;
+            }
             writeln!(
                 f,
-                "{function:?}({input}){filter} as {data_type}, {overflow:?}, {:?}",
+                "{function:?}({distinct}{input}){filter} as {data_type}, {overflow:?}, {:?}",
                 aggregate.rounding
             )?;
         }

@@ -18,7 +18,7 @@ use pilaster_tests::strategies::{
 };
 
 use super::backends::{Backend, Cpu, Gpu, Hostility};
-use super::{aggregation, expressions, sorting};
+use super::{aggregation, aggregation_functions, expressions, sorting};
 
 fn input() -> Batches {
     let recipe = |data_type: DataType, spread, nulls, seed| ColumnRecipe {
@@ -161,6 +161,26 @@ fn an_error_of_a_cpu_kernel_is_noticed() {
     assert!(expressions::agrees(&Wrong, &expression_case()).is_err());
     assert!(aggregation::agrees(&Wrong, &aggregation_case()).is_err());
     assert!(sorting::agrees(&Wrong, &sorting_case()).is_err());
+}
+
+/// Every function: a wrong number, a wrong text, a list with one value less.
+#[test]
+fn an_error_of_an_aggregate_function_is_noticed() {
+    for case in aggregation_functions::one_by_one() {
+        let got = Cpu::default().aggregate(&case.spec, &case.input);
+        assert_eq!(aggregation::judge(&case, &got), Ok(()), "{case:?}");
+        let mut got = got.expect("the case has no error");
+        let values = got.rows.iter_mut().rev().filter_map(|row| row.last_mut());
+        match values.into_iter().find(|value| !value.is_null()).expect("a value") {
+            Datum::Int(value) => *value += 1,
+            Datum::Float(value) => *value = *value * 1.5 + 1.0,
+            Datum::Bool(value) => *value = !*value,
+            Datum::Bytes(bytes) => bytes.push(b'!'),
+            Datum::List(items) => items.truncate(items.len() - 1),
+            Datum::Null => unreachable!("not null"),
+        }
+        assert!(aggregation::judge(&case, &Ok(got)).is_err(), "{case:?}");
+    }
 }
 
 /// An error on the side of the reference is one too: nothing compares a backend with itself.

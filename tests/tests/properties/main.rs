@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | `expressions` | predicates and values |
 //! | `aggregation` | ungrouped, direct array, hash table; partial states that merge |
+//! | `aggregation_functions` | every aggregate function on the CPU; random trees of merges |
 //! | `sorting` | stable order, top-k |
 //! | `parquet_gpu` | Parquet pages decoded on the device |
 //! | `plans` | whole plans through a session |
@@ -17,6 +18,7 @@
 
 mod aggregate_gpu_smoke;
 mod aggregation;
+mod aggregation_functions;
 mod backends;
 mod checker;
 mod expressions;

@@ -10,7 +10,7 @@ use pilaster_kernels::memory::Unlimited;
 use pilaster_kernels::sort::{SortKey, sort_to_indices};
 use pilaster_kernels::{Error, Result};
 use pilaster_tests::compare::Got;
-use pilaster_tests::strategies::Batches;
+use pilaster_tests::strategies::{Batches, Random};
 
 use super::Backend;
 
@@ -48,20 +48,53 @@ impl Backend for Cpu {
         let new = || CpuAggregate::new(Arc::clone(&spec), Arc::new(Unlimited));
         let mut parts = (0..self.parts.max(1)).map(|_| new()).collect::<Result<Vec<_>>>()?;
         let count = parts.len();
+        let mut first = 0;
         for (at, (columns, &rows)) in input.batches.iter().zip(&input.rows).enumerate() {
-            parts[at % count].consume(columns, rows)?;
+            parts[at % count].consume_at(first, columns, rows)?;
+            first += rows as u64;
         }
         let mut whole = parts.remove(0);
         for part in parts {
             if self.as_partials { whole.merge_partial(&part.into_partial()?)? } else { whole.merge(part)? }
         }
-        let columns = whole.finish()?;
-        let rows = columns.first().map_or(0, |column| column.len());
-        Ok(Got::arrays(&columns, rows))
+        finish(whole)
     }
 
     fn sort(&self, keys: &[SortKey], fetch: Option<usize>, input: &Batches) -> Result<Vec<u32>> {
         let columns = input.batches.first().ok_or_else(|| Error::invalid("no batch"))?;
         sort_to_indices(columns, keys, fetch)
     }
+}
+
+fn finish(whole: CpuAggregate) -> Result<Got> {
+    let columns = whole.finish()?;
+    let rows = columns.first().map_or(0, |column| column.len());
+    Ok(Got::arrays(&columns, rows))
+}
+
+/// An aggregation in pieces of random size, which go to random partial aggregations, which merge in a random tree, some
+/// of them as partial states.
+pub fn aggregate_in_a_tree(spec: &AggregateSpec, input: &Batches, seed: u64) -> Result<Got> {
+    let mut random = Random::new(seed);
+    let spec = Arc::new(spec.clone());
+    let new = || CpuAggregate::new(Arc::clone(&spec), Arc::new(Unlimited));
+    let mut parts = (0..1 + random.below(7)).map(|_| new()).collect::<Result<Vec<_>>>()?;
+    let pieces = input.cut(1 + random.below(60) as usize);
+    let mut first = 0;
+    for (columns, &rows) in pieces.batches.iter().zip(&pieces.rows) {
+        let part = random.below(parts.len() as u64) as usize;
+        parts[part].consume_at(first, columns, rows)?;
+        first += rows as u64;
+    }
+    while parts.len() > 1 {
+        let mut draw = || parts.swap_remove(random.below(parts.len() as u64) as usize);
+        let (mut one, other) = (draw(), draw());
+        if random.percent(50) {
+            one.merge_partial(&other.into_partial()?)?
+        } else {
+            one.merge(other)?
+        }
+        parts.push(one);
+    }
+    finish(parts.remove(0))
 }

@@ -12,7 +12,7 @@ use pilaster_kernels::{Error, Result};
 use pilaster_tests::compare::Got;
 use pilaster_tests::strategies::Batches;
 
-pub use cpu::Cpu;
+pub use cpu::{Cpu, aggregate_in_a_tree};
 pub use gpu::{Gpu, Hostility};
 
 /// The operators of a backend, over batches.

@@ -53,6 +53,7 @@ pub(super) fn accumulator(aggregate: &Aggregate, float_sum: FloatSum) -> Result<
             | F::BitXor
             | F::PercentileCont(_)
             | F::PercentileDisc(_)
+            | F::ApproxPercentile(_)
     );
     if !(aggregate.distinct && wants_set) {
         return plain(aggregate, float_sum);

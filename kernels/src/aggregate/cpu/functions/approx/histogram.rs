@@ -35,6 +35,9 @@ const MOST_BUCKETS: usize = 4096;
 /// Buckets of all groups from which the list is tidied.
 const FIRST_TIDY: usize = 1 << 16;
 
+/// Places of buckets that rows came to of late: 32 KiB. A row that finds its bucket is a count and no item to be sorted.
+const RECENT: usize = 1 << 13;
+
 /// Some values of a group.
 #[derive(Debug, Clone, Copy)]
 struct Bucket {
@@ -52,6 +55,8 @@ pub(in super::super) struct ApproxPercentile {
     unit: f64,
     buckets: Vec<Bucket>,
     tidy_at: usize,
+    /// By the low bits of group and bucket, a bucket's place, from 1; 0 where none is known.
+    recent: Vec<u32>,
     /// Per group; item 0 is the sink.
     levels: Vec<u8>,
 }
@@ -74,11 +79,13 @@ impl ApproxPercentile {
             unit: 10f64.powi(finish::scale_of(&operand)),
             buckets: Vec::new(),
             tidy_at: 0,
+            recent: Vec::new(),
             levels: Vec::new(),
         })
     }
 
     fn grow(&mut self, groups: usize, grant: &mut Grant) -> Result<()> {
+        grant.resize(&mut self.recent, RECENT, 0)?;
         grant.resize(&mut self.levels, groups + 1, 0)
     }
 
@@ -101,8 +108,21 @@ impl ApproxPercentile {
 
     #[inline]
     fn add(&mut self, bucket: Bucket, grant: &mut Grant) -> Result<()> {
+        let level = self.levels[bucket.group as usize];
+        let leading = bucket.least.cast_unsigned().checked_shr(level.into()).unwrap_or(0);
+        let mixed = leading.wrapping_add(u64::from(bucket.group) << 7).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        let slot = &mut self.recent[(mixed >> (64 - RECENT.ilog2())) as usize];
+        if let Some(known) = self.buckets.get_mut((*slot as usize).wrapping_sub(1))
+            && known.group == bucket.group
+            && joined(known.least, bucket.least, level)
+        {
+            known.least = known.least.min(bucket.least);
+            known.count = known.count.saturating_add(bucket.count);
+            return Ok(());
+        }
         grant.reserve(&mut self.buckets, 1)?;
         self.buckets.push(bucket);
+        *slot = u32::try_from(self.buckets.len()).unwrap_or(0);
         if self.buckets.len() >= self.tidy_at.max(FIRST_TIDY) {
             self.tidy();
         }
@@ -133,6 +153,7 @@ impl ApproxPercentile {
             start += own;
         }
         self.buckets.truncate(kept);
+        self.recent.fill(0);
         self.tidy_at = kept * 2;
     }
 

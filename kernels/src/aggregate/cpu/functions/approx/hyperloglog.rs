@@ -24,6 +24,9 @@ const MOST_COUPONS: usize = 384;
 /// Pairs from which the list is tidied.
 const FIRST_TIDY: usize = 1 << 16;
 
+/// Pairs that came of late: 32 KiB. A pair that is among them is known already.
+const RECENT: usize = 1 << 12;
+
 const ADDRESS_BITS: u32 = 26;
 
 /// Bytes of the preambles: list, set, registers.
@@ -48,6 +51,8 @@ const DENSE: u8 = 2 << 2 | 2;
 pub(super) struct Sketches {
     sparse: Vec<(u32, u32)>,
     tidy_at: usize,
+    /// By their low bits.
+    recent: Vec<(u32, u32)>,
     /// Number of a group's registers, from 1; item 0 is the sink.
     dense_of: Vec<u32>,
     registers: Vec<u8>,
@@ -68,6 +73,7 @@ pub(super) fn coupon((low, high): (u64, u64)) -> u32 {
 impl Sketches {
     /// Makes room for groups 1 to `groups`.
     pub(super) fn grow(&mut self, groups: usize, grant: &mut Grant) -> Result<()> {
+        grant.resize(&mut self.recent, RECENT, (0, 0))?;
         grant.resize(&mut self.dense_of, groups + 1, 0)
     }
 
@@ -75,6 +81,11 @@ impl Sketches {
     pub(super) fn add(&mut self, group: u32, coupon: u32, grant: &mut Grant) -> Result<()> {
         match self.dense_of[group as usize] {
             0 => {
+                let recent = &mut self.recent[(coupon ^ group.wrapping_mul(0x9e37)) as usize % RECENT];
+                if *recent == (group, coupon) {
+                    return Ok(());
+                }
+                *recent = (group, coupon);
                 grant.reserve(&mut self.sparse, 1)?;
                 self.sparse.push((group, coupon));
                 if self.sparse.len() >= self.tidy_at.max(FIRST_TIDY) { self.tidy(grant) } else { Ok(()) }
