@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, HashSet};
 use std::hint::black_box;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array};
+use arrow::array::{ArrayRef, AsArray, Float64Array, Int64Array};
 use arrow::datatypes::{DataType, Field, Float64Type, Int64Type};
 use criterion::{BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
 use pilaster_kernels::aggregate::cpu::CpuAggregate;

@@ -1,12 +1,18 @@
 //! Every aggregate function on the CPU: against the reference, in random trees of merges, with long strings.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
 use arrow::datatypes::DataType;
+use pilaster::plan::{MemorySource, Plan};
+use pilaster::{BackendChoice, Session, SessionConfig};
+use pilaster_kernels::Result;
 use pilaster_kernels::aggregate::{
     Aggregate, AggregateFunction as F, AggregateSpec, FloatSum, Fraction, Regression,
 };
-use pilaster_kernels::expr::Expr;
-use pilaster_tests::compare::{self, Order};
-use pilaster_tests::reference::{Row, Table};
+use pilaster_kernels::expr::{Expr, value_type};
+use pilaster_tests::compare::{self, Got, Order};
+use pilaster_tests::reference::{self, Row, Table};
 use pilaster_tests::runner::check;
 use pilaster_tests::strategies::{
     Batches, Choices, ColumnRecipe, ExprLimits, Nulls, Physical, Spread, all_types, any_aggregate_spec,
@@ -95,11 +101,60 @@ fn strings_of_up_to_100_kb() {
     });
 }
 
+/// A plan of the aggregates over one partition, whose row groups of work any thread may take.
+fn plan(case: &Case, aggregates: &[Aggregate]) -> Result<Plan> {
+    let source = MemorySource::try_new(case.input.record_batches())?;
+    let named = |(at, key): (usize, &Expr)| (format!("k{at}"), key.clone());
+    let keys = case.spec.keys.iter().enumerate().map(named).collect();
+    let named = |(at, aggregate): (usize, &Aggregate)| (format!("a{at}"), aggregate.clone());
+    Plan::input(Arc::new(source)).aggregate(keys, aggregates.iter().enumerate().map(named).collect())
+}
+
+/// Through plan, pipelines and sinks, by any number of threads: rows that come to a thread late stand where they stood.
+#[test]
+fn every_function_in_a_session() {
+    let cases = choices(300).prop_map(|mut choices| {
+        let mut case = case(260, &mut choices);
+        // The schema of a source is that of its arrays.
+        let schema = case.input.schema();
+        let columns = schema.fields().iter().map(|field| value_type(field.data_type()).clone()).collect();
+        case.spec = any_aggregate_spec(&ExprLimits { columns, depth: 0 }, 2, &mut choices);
+        case.spec.predicate = None;
+        case.spec.float_sum = FloatSum::Reproducible;
+        // Some results that kernels can give are no SQL: plans refuse them.
+        let aggregates = std::mem::take(&mut case.spec.aggregates);
+        let planned = |aggregate: &Aggregate| plan(&case, std::slice::from_ref(aggregate)).is_ok();
+        case.spec.aggregates = aggregates.into_iter().filter(planned).collect();
+        case
+    });
+    let sessions = [1, 2, 4].map(|threads| {
+        let backend = BackendChoice::Cpu;
+        let float_sum = FloatSum::Reproducible;
+        Session::new(SessionConfig { backend, threads, float_sum, ..SessionConfig::default() })
+            .expect("a session")
+    });
+    let counts = [AtomicUsize::new(0), AtomicUsize::new(0)];
+    check("every function in a session, CPU", 300, &cases, |case| {
+        counts[usize::from(case.spec.aggregates.is_empty())].fetch_add(1, Relaxed);
+        let plan = plan(case, &case.spec.aggregates).map_err(|error| format!("no plan: {error}"))?;
+        let mut expected = reference::aggregate(&case.spec, &case.input.table());
+        if let Ok(table) = &mut expected {
+            table.types = plan.schema().fields().iter().map(|field| field.data_type().clone()).collect();
+        }
+        for session in &sessions {
+            let got = session.collect(&plan).map(|(batches, _)| Got::batches(plan.schema(), &batches));
+            compare::outcome(&expected, &got, Order::Open)?;
+        }
+        Ok(())
+    });
+    let [some, none] = counts.map(AtomicUsize::into_inner);
+    assert!(some > 4 * none, "{none} of {some} plans were empty");
+}
+
 /// A case for each function, with and without DISTINCT, that has values in every group.
 pub fn one_by_one() -> Vec<Case> {
     use DataType as T;
-    let list =
-        |item: DataType| T::List(std::sync::Arc::new(arrow::datatypes::Field::new_list_field(item, true)));
+    let list = |item: DataType| T::List(Arc::new(arrow::datatypes::Field::new_list_field(item, true)));
     let functions = [
         (F::Count, 1, T::Int64, T::Int64),
         (F::Sum, 1, T::Int64, T::Int64),
