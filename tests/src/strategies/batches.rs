@@ -52,6 +52,20 @@ impl Batches {
         }
     }
 
+    /// Batches of columns that are there already.
+    #[must_use]
+    pub fn of_arrays(types: Vec<DataType>, batches: Vec<Vec<ArrayRef>>) -> Self {
+        let mut all = Batches { types, batches: Vec::new(), rows: Vec::new(), recipes: Vec::new() };
+        batches.into_iter().for_each(|columns| all.push(columns));
+        all
+    }
+
+    /// One batch more.
+    pub fn push(&mut self, columns: Vec<ArrayRef>) {
+        self.rows.push(columns.first().map_or(0, |column| column.len()));
+        self.batches.push(columns);
+    }
+
     /// All rows of all batches.
     #[must_use]
     pub fn table(&self) -> Table {

@@ -5,6 +5,7 @@
 //! | `expressions` | predicates and values |
 //! | `aggregation` | ungrouped, direct array, hash table; partial states that merge |
 //! | `aggregation_functions` | every aggregate function on the CPU; random trees of merges |
+//! | `float_sums` | reproducible float sums: the same bits in any order, on any backend |
 //! | `sorting` | stable order, top-k |
 //! | `parquet_gpu` | Parquet pages decoded on the device |
 //! | `plans` | whole plans through a session |
@@ -22,6 +23,7 @@ mod aggregation_functions;
 mod backends;
 mod checker;
 mod expressions;
+mod float_sums;
 mod gpu_expressions;
 mod parquet_gpu;
 mod plans;
