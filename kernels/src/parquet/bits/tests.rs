@@ -12,6 +12,11 @@ pub(crate) fn pack(values: &[u64], width: u32) -> Vec<u8> {
     packed
 }
 
+/// All of these; under Miri, which takes a thousand times as long, each `step`-th.
+pub(crate) fn thinned<T>(step: usize, all: impl IntoIterator<Item = T>) -> impl Iterator<Item = T> {
+    all.into_iter().step_by(if cfg!(miri) { step } else { 1 })
+}
+
 /// Values from a simple generator, cut to `width` bits.
 pub(crate) fn values(len: usize, width: u32) -> Vec<u64> {
     let mut state = 0x9e37_79b9_7f4a_7c15u64;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::parquet::bits::tests::values;
+use crate::parquet::bits::tests::{thinned, values};
 
 #[test]
 fn every_length() {
@@ -8,7 +8,7 @@ fn every_length() {
         .map(|&value| if value % 3 == 0 { value as u16 } else { value as u16 % 4 })
         .collect();
     for level in Level::all() {
-        for len in (0..200).chain([1023, 1024, 1025]) {
+        for len in thinned(29, (0..200).chain([1023, 1024, 1025])) {
             let values = &random[3..3 + len];
             for with in [0, 1, 3, 0x7fff, 0x8000, random[100], u16::MAX] {
                 let mut out = vec![u64::MAX; len.div_ceil(64)];
@@ -29,7 +29,7 @@ fn every_length() {
             }
             assert_eq!(largest(level, values), values.iter().copied().max().unwrap_or(0));
         }
-        for place in 0..100 {
+        for place in thinned(9, 0..100) {
             let mut values = [7; 100];
             values[place] = 0x8001;
             assert_eq!(largest(level, &values), 0x8001);
@@ -41,7 +41,7 @@ fn every_length() {
 fn picked_bits() {
     let bits = values(33, 64);
     for level in Level::all() {
-        for density in 0..=8 {
+        for density in thinned(4, 0..=8) {
             // Words all kept, none kept and in between.
             let keep: Vec<u64> = values(33 * 64, 3)
                 .chunks(64)
@@ -52,7 +52,7 @@ fn picked_bits() {
                     _ => random.iter().fold(0, |word, &r| word << 1 | u64::from(r < density)),
                 })
                 .collect();
-            for len in 0..=33 {
+            for len in thinned(11, 0..=33) {
                 let mut out = vec![u64::MAX; len];
                 let picked = pick(level, &bits[..len], &keep[..len], &mut out);
                 let expected: Vec<u64> = (0..len * 64)
