@@ -112,13 +112,14 @@ fn price(function: &AggregateFunction, magnitudes: Magnitudes, rows: usize, grou
     let specs = [FloatSum::Fast, FloatSum::Reproducible].map(|mode| spec(function, groups > 1, mode));
     let mut times = [Vec::new(), Vec::new()];
     let start = Instant::now();
-    for round in 0..8 {
+    black_box(run(&specs[0], &batches));
+    // The clock ticks in milliseconds.
+    let repeats = (0.1 / start.elapsed().as_secs_f64()).ceil().clamp(1.0, 500.0) as usize;
+    for _ in 0..7 {
         for (times, spec) in times.iter_mut().zip(&specs) {
             let before = clock(start);
-            black_box(run(spec, black_box(&batches)));
-            if round > 0 {
-                times.push((clock(start) - before) / rows as f64);
-            }
+            (0..repeats).for_each(|_| drop(black_box(run(spec, black_box(&batches)))));
+            times.push((clock(start) - before) / (rows * repeats) as f64);
         }
     }
     let mut ratios: Vec<f64> = times[0].iter().zip(&times[1]).map(|(fast, exact)| exact / fast).collect();

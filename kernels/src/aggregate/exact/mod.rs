@@ -37,14 +37,14 @@ pub(crate) fn special(flags: u8) -> Option<f64> {
 /// Words that the greatest number met can have: a sum of floats times a sum of products.
 const MOST_WORDS: usize = 104;
 
-/// An exact number.
+/// An exact number of at most `N` words.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Exact {
+pub(crate) struct Exact<const N: usize = MOST_WORDS> {
     negative: bool,
     /// Words in use: the highest is not zero. None for zero.
     len: usize,
     exponent: i32,
-    words: [u64; MOST_WORDS],
+    words: [u64; N],
 }
 
 /// The top of a number: `(top + fraction) * 2^exponent`, with the highest bit of `top` set and `0 <= fraction < 1`.
@@ -54,8 +54,8 @@ struct Top {
     exponent: i32,
 }
 
-impl Exact {
-    pub(crate) const ZERO: Self = Self { negative: false, len: 0, exponent: 0, words: [0; MOST_WORDS] };
+impl<const N: usize> Exact<N> {
+    pub(crate) const ZERO: Self = Self { negative: false, len: 0, exponent: 0, words: [0; N] };
 
     /// The number whose magnitude is `words`, lowest first.
     pub(crate) fn from_words(negative: bool, words: &[u64], exponent: i32) -> Self {
@@ -77,7 +77,7 @@ impl Exact {
         if !negative {
             return Self::from_words(false, words, exponent);
         }
-        let mut magnitude = [0; MOST_WORDS];
+        let mut magnitude = [0; N];
         let magnitude = &mut magnitude[..words.len()];
         magnitude.copy_from_slice(words);
         words::negate(magnitude);
@@ -145,9 +145,9 @@ impl Exact {
         }
         let exponent = self.exponent.min(other.exponent);
         let highest = self.bits().1.max(other.bits().1);
-        let len = MOST_WORDS.min((highest - exponent) as usize / 64 + 2);
+        let len = N.min((highest - exponent) as usize / 64 + 2);
         let shifted = |number: &Self| {
-            let mut words = [0; MOST_WORDS];
+            let mut words = [0; N];
             words::shift_left(number.used(), (number.exponent - exponent) as usize, &mut words[..len]);
             words
         };
@@ -171,7 +171,7 @@ impl Exact {
 
     #[must_use]
     pub(crate) fn times(&self, other: &Self) -> Self {
-        let mut product = [0; MOST_WORDS];
+        let mut product = [0; N];
         words::multiply(self.used(), other.used(), &mut product);
         Self::from_words(self.negative != other.negative, &product, self.exponent + other.exponent)
     }
@@ -197,21 +197,68 @@ impl Exact {
 
     /// The nearest float, ties to even; infinite beyond the greatest, `0.0` for zero.
     pub(crate) fn to_f64(self) -> f64 {
-        let Some(Top { top, inexact, exponent }) = self.top() else { return 0.0 };
-        let magnitude = round(top, inexact, exponent);
-        if self.negative { -magnitude } else { magnitude }
+        self.top().map_or(0.0, |top| with_sign(self.negative, top.nearest()))
     }
 
     /// The float nearest to this over `count`, rounded once.
     pub(crate) fn over(self, count: u64) -> f64 {
-        let Some(Top { top, inexact, exponent }) = self.top() else { return 0.0 };
+        self.top().map_or(0.0, |top| with_sign(self.negative, top.over(count)))
+    }
+}
+
+/// The float nearest to `value * 2^exponent / count`, rounded once.
+pub(crate) fn quotient(value: i256, exponent: i32, count: u64) -> f64 {
+    let negative = value.is_negative();
+    let (low, high) = if negative { value.wrapping_neg() } else { value }.to_parts();
+    let high = high.cast_unsigned();
+    let (top, rest, exponent) = match (high, high.leading_zeros()) {
+        (0, _) if low == 0 => return 0.0,
+        (0, _) => (low << low.leading_zeros(), 0, exponent - low.leading_zeros() as i32),
+        (_, 0) => (high, low, exponent + 128),
+        (_, by) => (high << by | low >> (128 - by), low << by, exponent + 128 - by as i32),
+    };
+    let top = Top { top, inexact: rest != 0, exponent };
+    with_sign(negative, if count == 1 { top.nearest() } else { top.over(count) })
+}
+
+/// `count * product - first * second`, where that takes no more than `N` words.
+pub(crate) fn spread<const N: usize>(
+    count: u64,
+    product: &Exact<N>,
+    first: &Exact<N>,
+    second: &Exact<N>,
+) -> Option<Scaled> {
+    let (product_bits, first_bits, second_bits) = (product.bits(), first.bits(), second.bits());
+    let mut low = product_bits.0;
+    let mut high = product_bits.1 + 64;
+    if !(first.is_zero() || second.is_zero()) {
+        low = low.min(first_bits.0 + second_bits.0);
+        high = high.max(first_bits.1 + second_bits.1 + 1);
+    }
+    // A number starts anywhere in its lowest word, and a difference has room for a carry.
+    if (high - low) as usize / 64 + 4 > N {
+        return None;
+    }
+    let squares = Exact::from_u64(count).times(product);
+    Some(Scaled::from(&squares.minus(&first.times(second))))
+}
+
+impl Top {
+    fn nearest(self) -> f64 {
+        round(self.top, self.inexact, self.exponent)
+    }
+
+    fn over(self, count: u64) -> f64 {
         let divisor = u128::from(count.max(1));
         // At least 64 bits remain. What is below the last of `top` changes no bit of the quotient.
-        let (quotient, rest) = (top / divisor, top % divisor);
+        let (quotient, rest) = (self.top / divisor, self.top % divisor);
         let shift = quotient.leading_zeros();
-        let magnitude = round(quotient << shift, inexact || rest != 0, exponent - shift as i32);
-        if self.negative { -magnitude } else { magnitude }
+        round(quotient << shift, self.inexact || rest != 0, self.exponent - shift as i32)
     }
+}
+
+fn with_sign(negative: bool, magnitude: f64) -> f64 {
+    if negative { -magnitude } else { magnitude }
 }
 
 /// `(top + fraction) * 2^exponent` to the nearest float, ties to even. The highest bit of `top` is set; the fraction is

@@ -12,6 +12,9 @@ pub(crate) struct Scaled {
     pub(super) exponent: i32,
 }
 
+/// The greatest power of ten in 128 bits.
+const POWERS_OF_TEN: u32 = 38;
+
 impl Scaled {
     fn new(negative: bool, value: u128, exponent: i32) -> Self {
         let shift = value.leading_zeros();
@@ -19,6 +22,10 @@ impl Scaled {
             return Self { negative: false, mantissa: 0, exponent: 0 };
         }
         Self { negative, mantissa: (value << shift >> 64) as u64, exponent: exponent + 64 - shift as i32 }
+    }
+
+    pub(crate) fn is_zero(self) -> bool {
+        self.mantissa == 0
     }
 
     #[must_use]
@@ -37,14 +44,14 @@ impl Scaled {
     /// This over `10^digits`.
     #[must_use]
     pub(crate) fn decimal(self, digits: i32) -> Self {
-        if digits == 0 {
-            return self;
+        let (mut left, mut result) = (digits.unsigned_abs(), self);
+        while left > 0 {
+            let step = left.min(POWERS_OF_TEN);
+            let power = Self::new(false, 10u128.pow(step), 0);
+            result = if digits > 0 { result.over(power) } else { result.times(power) };
+            left -= step;
         }
-        let ten = Exact::from_u64(10);
-        let power =
-            (0..digits.unsigned_abs().min(400)).fold(Exact::from_u64(1), |power, _| power.times(&ten));
-        let power = Self::from(&power);
-        if digits > 0 { self.over(power) } else { self.times(power) }
+        result
     }
 
     /// The square root of the magnitude.
@@ -69,8 +76,8 @@ impl Scaled {
     }
 }
 
-impl From<&Exact> for Scaled {
-    fn from(value: &Exact) -> Self {
+impl<const N: usize> From<&Exact<N>> for Scaled {
+    fn from(value: &Exact<N>) -> Self {
         value.top().map_or(Self::new(false, 0, 0), |top| Self::new(value.negative, top.top, top.exponent))
     }
 }

@@ -4,6 +4,10 @@ use proptest::prelude::*;
 
 use super::*;
 
+fn number_of(value: f64) -> Exact {
+    Exact::from_f64(value)
+}
+
 /// A number as an integer times `2^exponent`.
 fn big(number: &Exact) -> (BigInt, i32) {
     let bytes: Vec<u8> = number.used().iter().flat_map(|word| word.to_le_bytes()).collect();
@@ -28,7 +32,7 @@ fn number() -> impl Strategy<Value = Exact> {
 
 /// The float nearest to `value / divisor * 2^-3000`, by trying its neighbours in exact arithmetic.
 fn nearest(value: &BigInt, divisor: u64) -> f64 {
-    let exact = |float: f64| fixed(&Exact::from_f64(float)) * divisor;
+    let exact = |float: f64| fixed(&number_of(float)) * divisor;
     let distance = |float: f64| {
         let difference = exact(float) - value;
         BigInt::from(difference.magnitude().clone())
@@ -71,11 +75,36 @@ proptest! {
         prop_assert_eq!(a.to_f64().to_bits(), nearest(&fixed(&a), 1).to_bits());
     }
 
+    /// Cells, and sums about means in few words.
+    #[test]
+    fn short_ways_agree(low in any::<u128>(), high in any::<i128>(), up in 0u32..256, down in 0i32..1400, count in 1u64..) {
+        let value = i256::from_parts(low, high) >> (up.min(255) as u8);
+        let long: Exact = Exact::from_i256(value, -down);
+        prop_assert_eq!(quotient(value, -down, count).to_bits(), long.over(count).to_bits());
+        prop_assert_eq!(quotient(value, -down, 1).to_bits(), long.to_f64().to_bits());
+    }
+
+    #[test]
+    fn short_spreads_agree(p in any::<i128>(), a in any::<i128>(), b in any::<i128>(), at in -300i32..300, count in 1u64..) {
+        fn of<const N: usize>(p: i128, a: i128, b: i128, at: i32, count: u64) -> Option<Scaled> {
+            let number = |value: i128, at| Exact::<N>::from_i256(i256::from_i128(value), at);
+            spread(count, &number(p, at), &number(a, 0), &number(b, 7))
+        }
+        let long = of::<MOST_WORDS>(p, a, b, at, count);
+        prop_assert!(long.is_some());
+        let short = of::<12>(p, a, b, at, count);
+        prop_assert!(short.is_none() || short == long);
+        prop_assert!(short.is_some() || at.abs() > 60);
+        let exact = |value: i128, up: i32| BigInt::from(value) << (3000 + up) as usize;
+        let exact = exact(p, at) * count - (exact(a, 7) * b);
+        prop_assert_eq!(long.map(|long| long.is_zero()), Some(exact == BigInt::from(0)));
+    }
+
     #[test]
     fn floats_come_back(bits in any::<u64>()) {
         let value = f64::from_bits(bits);
         prop_assume!(value.is_finite());
-        prop_assert_eq!(Exact::from_f64(value).to_f64(), value);
+        prop_assert_eq!(number_of(value).to_f64(), value);
     }
 
     #[test]
@@ -110,7 +139,7 @@ proptest! {
 
 #[test]
 fn bytes_that_are_no_number_are_refused() {
-    let good = encoded([(Exact::from_f64(-1.5), 0)].into_iter());
+    let good = encoded([(number_of(-1.5), 0)].into_iter());
     let good = good.as_binary::<i64>().value(0).to_vec();
     assert_eq!(decode(&good, -1074, 1100).unwrap().0.to_f64(), -1.5);
     let mut far = good.clone();
@@ -128,10 +157,10 @@ fn bytes_that_are_no_number_are_refused() {
 
 #[test]
 fn specials_of_the_range() {
-    assert_eq!(Exact::from_f64(f64::MAX).plus(&Exact::from_f64(f64::MAX)).to_f64(), f64::INFINITY);
-    assert_eq!(Exact::from_f64(5e-324).over(2), 0.0, "a tie to even");
-    assert_eq!(Exact::from_f64(5e-324).plus(&Exact::from_f64(1e-323)).over(2), 1e-323, "1.5 places");
-    assert_eq!(Exact::ZERO.to_f64().to_bits(), 0);
-    assert_eq!(Exact::ZERO.over(3).to_bits(), 0);
-    assert!(encoded(std::iter::once((Exact::ZERO, 1))).null_count() == 0);
+    assert_eq!(number_of(f64::MAX).plus(&number_of(f64::MAX)).to_f64(), f64::INFINITY);
+    assert_eq!(number_of(5e-324).over(2), 0.0, "a tie to even");
+    assert_eq!(number_of(5e-324).plus(&number_of(1e-323)).over(2), 1e-323, "1.5 places");
+    assert_eq!(Exact::<MOST_WORDS>::ZERO.to_f64().to_bits(), 0);
+    assert_eq!(Exact::<MOST_WORDS>::ZERO.over(3).to_bits(), 0);
+    assert!(encoded(std::iter::once((Exact::<MOST_WORDS>::ZERO, 1))).null_count() == 0);
 }

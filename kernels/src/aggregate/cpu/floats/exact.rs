@@ -173,6 +173,12 @@ impl ExactSums {
         exact::special(self.specials.get(group).copied().unwrap_or(0))
     }
 
+    /// The sum of a group as an integer and the exponent of its unit; none where only [`ExactSums::get`] has it.
+    pub(in crate::aggregate::cpu) fn cell(&self, group: usize) -> Option<(i256, i32)> {
+        let (cell, anchor) = self.window.get(group);
+        self.far.is_empty().then_some((cell, anchor + self.domain.base()))
+    }
+
     fn finite(&self, group: usize) -> Exact {
         let (cell, anchor) = self.window.get(group);
         let near = Exact::from_i256(cell, anchor + self.domain.base());
@@ -184,8 +190,10 @@ impl ExactSums {
         if let Some(special) = self.special(group) {
             return special;
         }
-        let sum = self.finite(group);
-        if divisor == 1 { sum.to_f64() } else { sum.over(divisor) }
+        match self.cell(group) {
+            Some((cell, exponent)) => exact::quotient(cell, exponent, divisor),
+            None => self.finite(group).over(divisor),
+        }
     }
 
     /// Adds sums of other groups: item `i` to group `numbers[i]`.
@@ -212,7 +220,7 @@ impl ExactSums {
                 if near {
                     self.window.add_wide(number, rescaled(cell, up));
                 } else if cell != i256::ZERO {
-                    let sum = Exact::from_i256(cell, anchor + self.domain.base());
+                    let sum: Exact = Exact::from_i256(cell, anchor + self.domain.base());
                     self.far.add_exact(self.domain, (number, groups), &sum, grant)?;
                 }
             }

@@ -35,10 +35,12 @@ fn expected(values: impl Iterator<Item = f64>) -> f64 {
         (true, ..) => f64::NAN,
         (_, true, _) => f64::INFINITY,
         (.., true) => f64::NEG_INFINITY,
-        _ => {
-            Exact::from_words(sum.sign() == num_bigint::Sign::Minus, &sum.magnitude().to_u64_digits(), -1074)
-                .to_f64()
-        }
+        _ => Exact::<40>::from_words(
+            sum.sign() == num_bigint::Sign::Minus,
+            &sum.magnitude().to_u64_digits(),
+            -1074,
+        )
+        .to_f64(),
     }
 }
 

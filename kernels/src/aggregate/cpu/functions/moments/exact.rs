@@ -11,11 +11,14 @@ use super::{Term, Term as T};
 use crate::aggregate::cpu::floats::{ExactSums, FloatSums};
 use crate::aggregate::cpu::fold::Target;
 use crate::aggregate::cpu::sums::IntegerSums;
-use crate::aggregate::exact::{Exact, Scaled};
+use crate::aggregate::exact::{self, Exact, Scaled};
 use crate::aggregate::{AggregateFunction, FloatSum, Regression};
 use crate::error::{Error, Result};
 use crate::keys::lanes::{LaneColumn, Lanes};
 use crate::memory::Grant;
+
+/// Words that sums about the mean of usual numbers take: one of 106-bit products, two of values.
+const SHORT_WORDS: usize = 16;
 
 /// Sums per group, one per term.
 #[derive(Debug)]
@@ -145,9 +148,30 @@ impl ExactMoments {
             T::XY => (T::X, T::Y, x + y),
             _ => (T::X, T::X, 2 * x),
         };
-        let product = self.sum(first, group).times(&self.sum(second, group));
-        let value = Exact::from_u64(count).times(&self.sum(term, group)).minus(&product);
-        Spread { value, is_nan: self.is_nan(first, group) || self.is_nan(second, group), scale }
+        let short = || {
+            let number =
+                |term| self.cell(term, group).map(|(cell, exponent)| Exact::from_i256(cell, exponent));
+            exact::spread::<SHORT_WORDS>(count, &number(term)?, &number(first)?, &number(second)?)
+        };
+        let long = || {
+            let sum = |term| self.sum(term, group);
+            exact::spread(count, &sum(term), &sum(first), &sum(second))
+        };
+        Spread {
+            // There is a long way for every number: MOST_WORDS is made for it.
+            value: short().or_else(long).unwrap_or(Scaled::from(0)),
+            is_nan: self.is_nan(first, group) || self.is_nan(second, group),
+            scale,
+        }
+    }
+
+    /// A sum that is a fixed-point cell.
+    fn cell(&self, term: Term, group: usize) -> Option<(i256, i32)> {
+        match self.of(term)? {
+            Sums::Integers(sums) => sums.total(group).value().map(|sum| (sum, 0)),
+            Sums::Values(FloatSums::Exact(sums)) | Sums::Products(sums) => sums.cell(group),
+            Sums::Values(_) => None,
+        }
     }
 
     fn of(&self, term: Term) -> Option<&Sums> {

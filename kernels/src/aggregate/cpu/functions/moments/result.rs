@@ -15,7 +15,7 @@ pub(super) struct Floats {
 
 /// `count` times the same, exact; in units of the operands' last places. NaN where an operand was infinite or NaN.
 pub(super) struct Spread {
-    pub(super) value: Exact,
+    pub(super) value: Scaled,
     pub(super) is_nan: bool,
     /// Decimal digits after the point.
     pub(super) scale: i32,
@@ -68,7 +68,7 @@ pub(super) fn of_exact(
     let by = divisor(function, count)?;
     let over = |term| {
         let spread = spread(term);
-        let divided = Scaled::from(&spread.value).over(count.into()).over(by.into());
+        let divided = spread.value.over(count.into()).over(by.into());
         if spread.is_nan { Err(f64::NAN) } else { Ok(divided.decimal(spread.scale)) }
     };
     // A spread that is divided by: none where it is zero.
@@ -108,5 +108,5 @@ pub(super) fn of_exact(
 }
 
 fn numerator(spread: &Spread) -> Result<Scaled, f64> {
-    if spread.is_nan { Err(f64::NAN) } else { Ok(Scaled::from(&spread.value).decimal(spread.scale)) }
+    if spread.is_nan { Err(f64::NAN) } else { Ok(spread.value.decimal(spread.scale)) }
 }
