@@ -2,17 +2,21 @@
 
 use std::sync::Arc;
 
+use arrow::compute::SortOptions;
 use datafusion_common::Result;
 use datafusion_common::config::ConfigOptions;
 use datafusion_execution::runtime_env::RuntimeEnv;
 use datafusion_physical_expr::Partitioning;
-use datafusion_physical_expr::expressions::UnKnownColumn;
+use datafusion_physical_expr::expressions::{Column, UnKnownColumn};
 use datafusion_physical_expr_common::physical_expr::PhysicalExpr;
+use datafusion_physical_expr_common::sort_expr::PhysicalSortExpr;
+use datafusion_physical_plan::aggregates::AggregateExec;
 use datafusion_physical_plan::repartition::RepartitionExec;
 use datafusion_physical_plan::sorts::sort::SortExec;
 use datafusion_physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use datafusion_physical_plan::{ExecutionPlan, ExecutionPlanProperties as _, replace_children_if_necessary};
 use datafusion_session::PhysicalOptimizerRule;
+use pilaster::sort::SortKey;
 use pilaster::{Backend, Error, Session};
 
 use crate::engine::Engine;
@@ -81,9 +85,10 @@ fn rewrite(
     session: &Arc<Session>,
     files: &Files<'_>,
 ) -> Result<Arc<dyn ExecutionPlan>> {
-    if keeps_promised_order(&plan)
+    if may_keep_promised_order(&plan)
         && let Ok(subtree) = lower::subtree(&plan, files)
         && subtree.heavy > 0
+        && let Some(subtree) = in_promised_order(&plan, subtree)
     {
         return replace(&plan, subtree, session, files);
     }
@@ -92,9 +97,29 @@ fn rewrite(
     replace_children_if_necessary(plan, children)
 }
 
-/// Our sorts give an order; nothing else of ours keeps one.
-fn keeps_promised_order(plan: &Arc<dyn ExecutionPlan>) -> bool {
-    plan.output_ordering().is_none() || plan.is::<SortExec>() || plan.is::<SortPreservingMergeExec>()
+/// Our sorts give an order, and groups may be sorted once more; nothing else of ours keeps one.
+fn may_keep_promised_order(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.output_ordering().is_none() || sorts(plan) || plan.is::<AggregateExec>()
+}
+
+fn sorts(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<SortExec>() || plan.is::<SortPreservingMergeExec>()
+}
+
+/// The subtree, in the order that `plan` promised: where DataFusion's groups come sorted by their keys, ours are sorted.
+fn in_promised_order(plan: &Arc<dyn ExecutionPlan>, mut subtree: Subtree) -> Option<Subtree> {
+    if plan.output_ordering().is_none() || sorts(plan) {
+        return Some(subtree);
+    }
+    let [promised] = &plan.properties().equivalence_properties().oeq_class()[..] else { return None };
+    let key = |item: &PhysicalSortExpr| {
+        let column = item.expr.downcast_ref::<Column>()?.index();
+        let SortOptions { descending, nulls_first } = item.options;
+        Some(SortKey { column, descending, nulls_first })
+    };
+    let keys = promised.iter().map(key).collect::<Option<Vec<_>>>()?;
+    subtree.plan = subtree.plan.sort(keys, None).ok()?;
+    Some(subtree)
 }
 
 fn replace(

@@ -96,12 +96,11 @@ fn refuse_what_we_do_not_read(
     config: &FileScanConfig,
     source: &ParquetSource,
 ) -> Result<()> {
+    // Row groups in reverse order serve a sort above, unless the scan promises an order for it.
     let ordered = node.properties().output_ordering().is_some() || config.preserve_order;
-    let reversed = format!("{source:?}").contains("reverse_row_groups: true");
     let checks = [
         (source.table_schema().virtual_columns().is_empty(), "virtual columns"),
         (!ordered, "a scan that promises an order"),
-        (!reversed, "a scan in reverse order"),
         (reads_plainly(source), "a Parquet reader of the session's own"),
     ];
     match checks.iter().find(|(fine, _)| !fine) {

@@ -122,3 +122,57 @@ fn results_that_do_not_belong_to_their_function_are_refused() {
         assert!(matches!(error, Error::InvalidInput(_)), "{function}: {error}");
     }
 }
+
+/// Ids in the order that they were collected in, by name; ids `0..count`, name `n{id mod 3}`.
+fn collected(batches: &[RecordBatch], item: usize) -> Vec<(String, Vec<i64>)> {
+    let mut rows = Vec::new();
+    for batch in batches {
+        let (names, lists) = (batch.column(0).as_string::<i32>(), batch.column(item).as_list::<i32>());
+        for row in 0..batch.num_rows() {
+            let values = lists.value(row).as_primitive::<Int64Type>().values().to_vec();
+            rows.push((names.value(row).to_owned(), values));
+        }
+    }
+    rows.sort();
+    rows
+}
+
+#[test]
+fn functions_that_depend_on_the_order_of_rows_see_that_of_the_input_on_any_number_of_threads() {
+    let list = DataType::new_list(DataType::Int64, true);
+    let name = || vec![("name".to_owned(), Expr::column(2, DataType::Utf8))];
+    let of = |function, data_type: &DataType| Aggregate::new(function, vec![id()], data_type.clone());
+    let aggregates = || {
+        vec![
+            ("all".to_owned(), of(AggregateFunction::ArrayAgg { ignore_nulls: false }, &list)),
+            ("first".to_owned(), of(AggregateFunction::First { ignore_nulls: false }, &DataType::Int64)),
+            ("last".to_owned(), of(AggregateFunction::Last { ignore_nulls: false }, &DataType::Int64)),
+        ]
+    };
+    let kept = |id: &i64| 7 * id % 10 < 8 && id % 5 != 0;
+    let of_name = |rest: i64| -> Vec<i64> { (0..6_000).filter(|id| id % 3 == rest && kept(id)).collect() };
+    for (threads, partitions) in [(1, 1), (2, 3), (4, 6)] {
+        let rows = source(partitions, 6 / partitions, 1_000).filter(less(value(), 8)).unwrap();
+        let plain = rows.clone().aggregate(name(), aggregates()).unwrap();
+        let (batches, _) = cpu(threads).collect(&plain).unwrap();
+        let expected: Vec<_> = (0..3).map(|rest| (format!("n{rest}"), of_name(rest))).collect();
+        assert_eq!(collected(&batches, 1), expected, "{threads} threads, {partitions} partitions");
+        let ends = |column: usize| {
+            let mut ends = ints(&batches, column);
+            ends.sort_unstable();
+            ends
+        };
+        let by_hand = |end: fn(&Vec<i64>) -> Option<i64>| {
+            let mut ends: Vec<_> = expected.iter().map(|(_, ids)| end(ids)).collect();
+            ends.sort_unstable();
+            ends
+        };
+        assert_eq!(ends(2), by_hand(|ids| ids.first().copied()));
+        assert_eq!(ends(3), by_hand(|ids| ids.last().copied()));
+        // The same through a set that is rolled up from finer groups.
+        let sets = GroupingSets::new(2, &[vec![0]]).unwrap();
+        let rolled = rows.aggregate_sets(keys(), "gid", sets, aggregates()).unwrap();
+        let (batches, _) = cpu(threads).collect(&rolled).unwrap();
+        assert_eq!(collected(&batches, 3), expected, "rolled up, {threads} threads");
+    }
+}

@@ -10,6 +10,8 @@ use datafusion_physical_expr::aggregate::AggregateFunctionExpr;
 use datafusion_physical_expr_common::physical_expr::PhysicalExpr;
 use datafusion_physical_plan::ExecutionPlan;
 use datafusion_physical_plan::aggregates::{AggregateExec, AggregateMode, PhysicalGroupBy};
+use datafusion_physical_plan::sorts::sort::SortExec;
+use datafusion_physical_plan::sorts::sort_preserving_merge::SortPreservingMergeExec;
 use pilaster::aggregate::{Aggregate, OrderKey};
 use pilaster::expr::{Expr, OverflowMode, Rounding};
 use pilaster::plan::{GroupingSets, Plan};
@@ -72,7 +74,19 @@ pub fn lower(node: &AggregateExec) -> Result<Lowered<'_>> {
             Ok((field.name().clone(), lowered))
         })
         .collect::<Result<Vec<_>>>()?;
-    Ok(Lowered { input: first.input(), keys, sets, aggregates })
+    Ok(Lowered { input: unsorted(first.input(), &aggregates), keys, sets, aggregates })
+}
+
+/// What is below a sort that only serves the aggregates' own order: ours put rows in order themselves.
+fn unsorted<'a>(
+    input: &'a Arc<dyn ExecutionPlan>,
+    aggregates: &[(String, Aggregate)],
+) -> &'a Arc<dyn ExecutionPlan> {
+    let own = |aggregate: &Aggregate| !aggregate.function.ordered() || !aggregate.order_by.is_empty();
+    match input.downcast_ref::<SortExec>() {
+        Some(sort) if sort.fetch().is_none() && aggregates.iter().all(|(_, one)| own(one)) => sort.input(),
+        _ => input,
+    }
 }
 
 /// DataFusion marks what a set leaves out.
@@ -91,9 +105,14 @@ fn partial_below(plan: &Arc<dyn ExecutionPlan>) -> Result<&AggregateExec> {
         };
     }
     match plan.children().as_slice() {
-        [child] if passes_rows_through(plan) => partial_below(child),
+        [child] if passes_rows_through(plan) || merges(plan) => partial_below(child),
         _ => Err(unsupported("a final aggregation without its partial one")),
     }
+}
+
+/// True where rows of sorted streams are merged, all of them: groups have no order that matters.
+fn merges(plan: &Arc<dyn ExecutionPlan>) -> bool {
+    plan.is::<SortPreservingMergeExec>() && plan.fetch().is_none()
 }
 
 fn lower_function(
