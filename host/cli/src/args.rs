@@ -5,6 +5,7 @@ use std::str::FromStr;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use pilaster::BackendChoice;
+use pilaster::aggregate::FloatSum;
 use pilaster::scan::Pruning;
 use pilaster_bench_data::columns::Codec;
 
@@ -56,6 +57,7 @@ Examples:
   pilaster bench micro --suite parquet --against arrow-rs --threads 1
   pilaster bench micro --suite parquet --columns dict,delta --codecs none --rows 1000000
   pilaster bench micro --suite aggregate --against datafusion --threads 2
+  pilaster bench micro --suite float-sums --backend cpu,gpu --rows 10000000
   pilaster bench micro --suite aggregate --backend cpu,gpu --columns i64,str_long --groups 1024";
 
 /// `pilaster devices`
@@ -109,6 +111,9 @@ pub struct SqlArgs {
     /// Steps of pruning in scans: all, none, or some of partitions, statistics, bloom, dictionary, pages, late.
     #[arg(long, default_value = "all", value_name = "STEPS")]
     pub pruning: Pruning,
+    /// How floats are summed: fast, or the same bits whatever the order of rows, the threads and the backend.
+    #[arg(long, default_value = "fast", value_name = "fast|reproducible")]
+    pub float_sum: FloatSum,
     /// How rows are printed.
     #[arg(long, default_value = "table")]
     pub format: Format,
@@ -260,13 +265,14 @@ pub struct MicroArgs {
     /// aggregate.
     #[arg(long)]
     pub against: Option<MicroAgainst>,
-    /// Backends to time, for aggregate; cpu where absent.
+    /// Backends to time, for aggregate and float-sums; cpu where absent.
     #[arg(long, value_delimiter = ',', value_name = "auto|cpu|gpu")]
     pub backend: Vec<BackendChoice>,
-    /// Rows; 10 million for parquet (of lists, their elements, about), 2^24 for aggregate where absent.
+    /// Rows; 10 million for parquet (of lists, their elements, about), 2^24 for
+    /// aggregate where absent.
     #[arg(long, value_parser = at_least_one)]
     pub rows: Option<usize>,
-    /// Only these numbers of groups, for aggregate.
+    /// Only these numbers of groups, for aggregate and float-sums.
     #[arg(long, value_delimiter = ',')]
     pub groups: Vec<usize>,
     /// Rows of a batch, of both, for parquet.
@@ -302,6 +308,8 @@ pub enum MicroSuite {
     Parquet,
     /// Group-by: numbers of groups and kinds of keys.
     Aggregate,
+    /// Sums of floats: one bit pattern in every order, and the price of it.
+    FloatSums,
 }
 
 /// Libraries to compare with.

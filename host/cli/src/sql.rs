@@ -35,6 +35,7 @@ fn open(args: &SqlArgs, threads: usize) -> Result<SqlEngine, Failure> {
         ("backend", args.backend.to_string()),
         ("strict", args.strict.to_string()),
         ("pruning", args.pruning.to_string()),
+        ("float_sum", args.float_sum.to_string()),
     ];
     SqlEngine::pilaster(threads, Arc::new(Engine::new(base)), &settings)
 }

@@ -143,7 +143,7 @@ fn a_worker_answers_line_by_line_over_files_and_memory() {
     generate(folder.path());
     let file = folder.path().join("lineitem.parquet");
     let load = |mode: &str| json!({"op": "load", "tables": {"t": file}, "mode": mode});
-    let run = |sql: &str| json!({"op": "run", "sql": sql, "group": "g", "query": "q", "check": 1});
+    let run = |sql: &str| json!({"op": "run", "sql": sql, "group": "g", "query": "q", "check": true});
     let grouped = "select l_returnflag, count(*) as n, sum(l_quantity) as s from t group by l_returnflag";
     let mut messages = vec![json!({"op": "suite", "suite": "micro", "sf": "1"})];
     for mode in ["scan", "mem"] {
@@ -180,4 +180,13 @@ fn bench_h2o_checks_all_questions_and_writes_answers() {
     let table = stdout(&pilaster(&arguments));
     assert_eq!(table.matches(" ok ").count(), 20, "{table}");
     assert_eq!(std::fs::read_dir(&answers).expect("answers").count(), 10);
+}
+
+#[test]
+fn bench_float_sums_finds_one_bit_pattern() {
+    let mut arguments = vec!["bench", "micro", "--suite", "float-sums", "--rows", "3000", "--reps", "1"];
+    arguments.extend(["--threads", "2", "--groups", "1,1000"]);
+    let text = stdout(&pilaster(&arguments));
+    assert!(text.contains("reproducible gives 1 bit pattern(s)"), "{text}");
+    assert_eq!(text.matches("cpu").count(), 2, "{text}");
 }

@@ -47,8 +47,28 @@ enum Message {
     Run {
         sql: Option<String>,
         #[serde(default)]
-        check: u8,
+        check: Flag,
     },
+}
+
+/// 0 or 1, or what a harness makes of a comparison.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+enum Flag {
+    Boolean(bool),
+    Number(u8),
+}
+
+impl Default for Flag {
+    fn default() -> Self {
+        Flag::Number(0)
+    }
+}
+
+impl Flag {
+    fn is_set(self) -> bool {
+        !matches!(self, Flag::Boolean(false) | Flag::Number(0))
+    }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -150,7 +170,7 @@ impl Worker {
                     self.engine.context.deregister_table(name.as_str())?;
                 }
             }
-            Message::Run { sql: Some(sql), check } => return self.query(&sql, check != 0),
+            Message::Run { sql: Some(sql), check } => return self.query(&sql, check.is_set()),
             Message::Run { sql: None, .. } => {
                 let err = Some("no form of the query in SQL".to_owned());
                 return Ok(Answer { err, unsupported: Some(true), ..Answer::default() });

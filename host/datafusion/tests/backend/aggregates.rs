@@ -1,7 +1,13 @@
 //! Aggregations in SQL: every function that we have a kernel for is handed over, gives DataFusion's rows, or differs as
 //! the backend's docs say.
 
-use arrow::array::RecordBatch;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, AsArray, RecordBatch};
+use arrow::compute::cast;
+use arrow::datatypes::{DataType, Float64Type};
+use datafusion::common::ScalarValue;
+use datafusion::logical_expr::{Accumulator, Volatility, create_udaf};
 
 use crate::fixture;
 
@@ -114,4 +120,72 @@ async fn float_sums_are_a_setting() {
     ours.sql("SET pilaster.float_sum = 'reproducible'").await.unwrap().collect().await.unwrap();
     let error = ours.sql("SET pilaster.float_sum = 'exact'").await.unwrap_err().to_string();
     assert!(error.contains("exact") && error.contains("reproducible"), "{error}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn estimates_are_near() {
+    let folder = fixture::data();
+    let settings = [("backend", "cpu")];
+    let ours = fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &settings).await;
+    let sql = "SELECT approx_distinct(id), approx_distinct(name), approx_median(id), \
+        approx_percentile_cont(0.9) WITHIN GROUP (ORDER BY id), \
+        approx_percentile_cont(0.9) WITHIN GROUP (ORDER BY id DESC) FROM fact";
+    let plan = plan_of(&ours, sql).await;
+    assert!(!plan.contains("AggregateExec"), "{plan}");
+    let (batches, _) = fixture::run(&ours, sql).await.unwrap();
+    for (column, exact) in [20_000.0, 500.0, 10_000.0, 18_000.0, 2_000.0].into_iter().enumerate() {
+        let column = cast(batches[0].column(column), &DataType::Float64).unwrap();
+        let estimate = column.as_primitive::<Float64Type>().value(0);
+        assert!((estimate - exact).abs() <= 0.05 * exact, "{estimate} for {exact}");
+    }
+}
+
+/// A user's aggregate.
+#[derive(Debug)]
+struct FortyTwo;
+
+impl Accumulator for FortyTwo {
+    fn update_batch(&mut self, _values: &[ArrayRef]) -> datafusion::error::Result<()> {
+        Ok(())
+    }
+
+    fn evaluate(&mut self) -> datafusion::error::Result<ScalarValue> {
+        Ok(ScalarValue::Int64(Some(42)))
+    }
+
+    fn size(&self) -> usize {
+        0
+    }
+
+    fn state(&mut self) -> datafusion::error::Result<Vec<ScalarValue>> {
+        Ok(vec![ScalarValue::Int64(Some(42))])
+    }
+
+    fn merge_batch(&mut self, _states: &[ArrayRef]) -> datafusion::error::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_of_a_user_is_not_taken_for_the_built_in_one_of_its_name() {
+    let folder = fixture::data();
+    let settings = [("backend", "cpu")];
+    let ours = fixture::pilaster(folder.path(), pilaster::SessionConfig::default(), &settings).await;
+    for name in ["median", "bit_and", "sum"] {
+        let integers = || vec![DataType::Int64];
+        let result = Arc::new(DataType::Int64);
+        let make = Arc::new(|_: datafusion::logical_expr::function::AccumulatorArgs<'_>| {
+            Ok(Box::new(FortyTwo) as Box<dyn Accumulator>)
+        });
+        ours.register_udaf(create_udaf(
+            name,
+            integers(),
+            result,
+            Volatility::Immutable,
+            make,
+            Arc::new(integers()),
+        ));
+        let (batches, _) = fixture::run(&ours, &format!("SELECT {name}(id) AS x FROM fact")).await.unwrap();
+        assert_eq!(fixture::rows(&batches, false), ["| 42 |", "| x  |"], "{name}");
+    }
 }

@@ -1,6 +1,7 @@
 //! `pilaster bench micro`: one operator at a time, ours beside another library's.
 
 mod aggregate;
+mod float_sums;
 mod parquet;
 mod timing;
 
@@ -11,6 +12,7 @@ use crate::args::{MicroArgs, MicroSuite};
 pub fn run(args: &MicroArgs) -> Result<(), Failure> {
     match args.suite {
         MicroSuite::Aggregate => aggregate::run(args),
+        MicroSuite::FloatSums => float_sums::run(args),
         MicroSuite::Parquet => parquet::run(args),
     }
 }
