@@ -16,9 +16,15 @@ macro_rules! library {
 /// with the folder.
 #[rustfmt::skip]
 pub(crate) const LIBRARY: &[File] = library![
+    "aggregate/choose",
     "aggregate/float",
     "aggregate/insert",
+    "aggregate/partition",
+    "aggregate/partition_count",
+    "aggregate/partition_scatter",
     "aggregate/plan",
+    "aggregate/row_hash",
+    "aggregate/sample",
     "aggregate/settle",
     "aggregate/site_global",
     "aggregate/site_hybrid",

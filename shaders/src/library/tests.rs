@@ -11,7 +11,7 @@ use crate::tier::Tier;
 const SLOT_CHOICES: &[(&str, &[&str])] = &[];
 
 /// Each permutation costs a compilation on every device: more of them is a decision.
-const MOST_PERMUTATIONS: usize = 150;
+const MOST_PERMUTATIONS: usize = 200;
 
 fn tiers() -> [Tier; 5] {
     let of = |subgroups, int64, float64| Tier { subgroups, int64, float64, ..Tier::BASELINE };

@@ -1,5 +1,4 @@
-//!use aggregate/table
-//!use shared/hash
+//!use aggregate/row_hash
 // Finds or claims the slot of every row's key: linear probing, bounded, no waiting.
 
 @group(0) @binding(0) var<storage, read> shape: array<u32>;
@@ -7,21 +6,25 @@
 @group(0) @binding(2) var<storage, read> group_keys: array<u32>;
 @group(0) @binding(3) var<storage, read_write> table: array<atomic<u32>>;
 @group(0) @binding(4) var<storage, read_write> row_slots: array<u32>;
+@group(0) @binding(5) var<storage, read> order: array<u32>;
+@group(0) @binding(6) var<storage, read> sorted_keys: array<u32>;
 
 // Half-full tables keep linear probing below this by a wide margin, unless keys are chosen to collide.
 const MAX_PROBES: u32 = 1024u;
 
-fn row_hash(row: u32, width: u32) -> u32 {
-    var hash = 0u;
-    for (var word = 0u; word < width; word++) {
-        hash = hash_word(hash, row_keys[row * width + word]);
+var<private> sorted: bool;
+
+fn key_word(row: u32, word: u32) -> u32 {
+    let at = row * shape[SHAPE_WIDTH] + word;
+    if sorted {
+        return sorted_keys[at];
     }
-    return hash_finish(hash, width);
+    return row_keys[at];
 }
 
 fn equals_row(row: u32, other: u32, width: u32) -> bool {
     for (var word = 0u; word < width; word++) {
-        if row_keys[row * width + word] != row_keys[other * width + word] {
+        if key_word(row, word) != key_word(other, word) {
             return false;
         }
     }
@@ -30,7 +33,7 @@ fn equals_row(row: u32, other: u32, width: u32) -> bool {
 
 fn equals_group(row: u32, group: u32, width: u32) -> bool {
     for (var word = 0u; word < width; word++) {
-        if row_keys[row * width + word] != group_keys[group * width + word] {
+        if key_word(row, word) != group_keys[group * width + word] {
             return false;
         }
     }
@@ -51,7 +54,7 @@ fn insert(row: u32, width: u32, mask: u32) {
         if holder == SLOT_EMPTY {
             let claim = atomicCompareExchangeWeak(&table[TABLE_HEAD + slot], SLOT_EMPTY, row + 1u);
             if claim.exchanged {
-                row_slots[row] = slot;
+                row_slots[row] = slot | ROW_CLAIMS;
                 return;
             }
             holder = claim.old_value;
@@ -81,7 +84,11 @@ fn main(
     let rows = shape[SHAPE_ROWS];
     let width = shape[SHAPE_WIDTH];
     let mask = atomicLoad(&table[TABLE_MASK]);
+    sorted = atomicLoad(&table[TABLE_DIGITS]) != 0u;
     for (var row = invocation.x; row < rows; row += workgroups.x * 256u) {
+        if sorted {
+            row_slots[row] = order[row];
+        }
         if row_slots[row] != ROW_SKIPPED {
             insert(row, width, mask);
         }

@@ -3,6 +3,8 @@
 
 fn site_begin(thread: u32, threads: u32) {}
 
+fn site_enter(group: u32) {}
+
 fn site_add(group: u32, local: u32, word: u32, value: u32, carry: u32) -> u32 {
     return global_add(group, word, value, carry);
 }

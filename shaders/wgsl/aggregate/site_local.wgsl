@@ -5,6 +5,8 @@ fn site_begin(thread: u32, threads: u32) {
     local_begin(thread, threads);
 }
 
+fn site_enter(group: u32) {}
+
 fn site_add(group: u32, local: u32, word: u32, value: u32, carry: u32) -> u32 {
     return local_add(group, local, value, carry);
 }
@@ -15,6 +17,11 @@ fn site_max(group: u32, local: u32, word: u32, value: u32) {
 
 fn site_or(group: u32, local: u32, word: u32, bits: u32) {
     local_or(group, local, bits);
+}
+
+// Places are numbered as groups are.
+fn site_group(place: u32) -> u32 {
+    return place;
 }
 
 fn site_end(thread: u32, threads: u32) {

@@ -6,6 +6,8 @@ fn site_begin(thread: u32, threads: u32) {
     local_begin(thread, threads);
 }
 
+fn site_enter(group: u32) {}
+
 fn site_add(group: u32, local: u32, word: u32, value: u32, carry: u32) -> u32 {
     let addend = value + carry;
     let sum = private_state[local] + addend;
@@ -19,6 +21,11 @@ fn site_max(group: u32, local: u32, word: u32, value: u32) {
 
 fn site_or(group: u32, local: u32, word: u32, bits: u32) {
     private_state[local] |= bits;
+}
+
+// Places are numbered as groups are.
+fn site_group(place: u32) -> u32 {
+    return place;
 }
 
 fn site_end(thread: u32, threads: u32) {

@@ -1,13 +1,16 @@
 //!use aggregate/plan
 //!use aggregate/state_global
 // States in workgroup memory: some copies (`COPIES`, a power of two) of each word side by side, so that the threads of
-// a subgroup neither wait for one address nor for one bank. `local_flush` adds them up, once per workgroup.
+// a subgroup neither wait for one address nor for one bank. `local_flush` adds them up, once per workgroup. States have
+// places here; the site says which group a place belongs to (`site_group`).
 
 override LOCAL_WORDS: u32 = 4096u;
 override COPIES: u32 = 1u;
 
 var<workgroup> local_state: array<atomic<u32>, LOCAL_WORDS>;
 var<private> local_copy: u32;
+// A place that no group has claimed.
+const LOCAL_FREE: u32 = 0xffffffffu;
 
 // Clears the states: trusted shaders start with whatever workgroup memory held before.
 fn local_begin(thread: u32, threads: u32) {
@@ -19,25 +22,25 @@ fn local_begin(thread: u32, threads: u32) {
     workgroupBarrier();
 }
 
-fn local_at(group: u32, word: u32) -> u32 {
-    return (group * plan[PLAN_LOCAL_STRIDE] + word) * COPIES;
+fn local_at(place: u32, word: u32) -> u32 {
+    return (place * plan[PLAN_LOCAL_STRIDE] + word) * COPIES;
 }
 
-fn local_add(group: u32, word: u32, value: u32, carry: u32) -> u32 {
+fn local_add(place: u32, word: u32, value: u32, carry: u32) -> u32 {
     let addend = value + carry;
     if addend == 0u {
         return u32(addend < carry);
     }
-    let before = atomicAdd(&local_state[local_at(group, word) + local_copy], addend);
+    let before = atomicAdd(&local_state[local_at(place, word) + local_copy], addend);
     return u32(before + addend < addend);
 }
 
-fn local_max(group: u32, word: u32, value: u32) {
-    atomicMax(&local_state[local_at(group, word) + local_copy], value);
+fn local_max(place: u32, word: u32, value: u32) {
+    atomicMax(&local_state[local_at(place, word) + local_copy], value);
 }
 
-fn local_or(group: u32, word: u32, bits: u32) {
-    atomicOr(&local_state[local_at(group, word) + local_copy], bits);
+fn local_or(place: u32, word: u32, bits: u32) {
+    atomicOr(&local_state[local_at(place, word) + local_copy], bits);
 }
 
 // Adds the copies of a number, word by word, to the state in device memory.
@@ -64,9 +67,13 @@ fn local_flush(thread: u32, threads: u32) {
     let entries = plan[PLAN_ENTRIES];
     let tasks = entries * plan[PLAN_GROUPS];
     for (var task = thread; task < tasks; task += threads) {
-        let group = task / entries;
+        let place = task / entries;
+        let group = site_group(place);
+        if group == LOCAL_FREE {
+            continue;
+        }
         let entry = PLAN_HEAD + (task % entries) * ENTRY_WORDS;
-        let local = local_at(group, plan[entry + 1u]);
+        let local = local_at(place, plan[entry + 1u]);
         let state_at = group * plan[PLAN_STATE_STRIDE] + plan[entry + 2u];
         let kind = plan[entry];
         if kind == ENTRY_ADD {

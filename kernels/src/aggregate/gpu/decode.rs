@@ -16,6 +16,8 @@ use crate::gpu::program::ProgramOutput;
 /// Words of the table's head, see `aggregate/table.wgsl`.
 const TABLE_GROUPS: usize = 0;
 const TABLE_OVERFLOW: usize = 1;
+const TABLE_ESTIMATE: usize = 6;
+const TABLE_DIGITS: usize = 7;
 
 /// A table that was too small grows by this factor: few retries, and none of them needs much more than the answer does.
 const GROWTH: u64 = 4;
@@ -94,9 +96,9 @@ impl GpuAggregate {
     ) -> Result<std::result::Result<(Vec<usize>, Vec<ArrayRef>), Capacity>> {
         let hash = self.hash.as_ref().ok_or_else(|| Error::invalid("hash mode without its stages"))?;
         hash.exprs.check_status(words(output, ReadBack::KEY_STATUS, STATUS_WORDS)?)?;
-        let head = words(output, ReadBack::TABLE, super::program::TABLE_HEAD)?;
+        let head = words(output, ReadBack::TABLE, super::table::TABLE_HEAD)?;
         if head[TABLE_OVERFLOW] != 0 {
-            return self.larger(u64::from(head[TABLE_GROUPS])).map(Err);
+            return self.larger(u64::from(head[TABLE_GROUPS]), u64::from(head[TABLE_ESTIMATE])).map(Err);
         }
         let groups = head[TABLE_GROUPS] as usize;
         let width = hash.layout.width;
@@ -115,20 +117,31 @@ impl GpuAggregate {
         Ok(Ok(((0..groups).collect(), keys.collect::<Result<_>>()?)))
     }
 
-    /// The capacity after one that did not do. `met` groups were counted before the run was void.
-    fn larger(&self, met: u64) -> Result<Capacity> {
-        let Capacity { groups, slots } = self.capacity;
+    /// The capacity after one that did not do. `met` groups were counted before the run was void; a sample said that there
+    /// are about `estimate` (0: no sample).
+    fn larger(&self, met: u64, estimate: u64) -> Result<Capacity> {
+        let Capacity { groups, slots, parts } = self.capacity;
+        let part = if estimate > 2 * groups {
+            estimate + estimate / 4
+        } else {
+            groups.max(met).saturating_mul(GROWTH)
+        };
         // There are never more groups than rows; what fails then are collisions, which more slots spread.
-        let wanted = Capacity::of_groups((groups.max(met) * GROWTH).min(self.rows));
-        let larger = Capacity { groups: wanted.groups, slots: wanted.slots.max(slots * GROWTH) };
-        if larger.slots > self.rows.next_power_of_two().saturating_mul(MOST_SLOTS_PER_ROW).max(1 << 12) {
-            return Err(Error::OutOfMemory {
-                backend: Backend::Gpu,
-                asked_bytes: larger.slots.saturating_mul(4),
-                limit_bytes: self.settings.device_bytes,
-            });
+        let wanted = part.saturating_mul(u64::from(parts)).min(self.rows);
+        let all_slots = slots.saturating_mul(u64::from(parts));
+        let at_least =
+            if wanted <= groups * u64::from(parts) { all_slots.saturating_mul(GROWTH) } else { all_slots };
+        if at_least > self.rows.next_power_of_two().saturating_mul(MOST_SLOTS_PER_ROW).max(1 << 12) {
+            return Err(self.out_of_memory(at_least.saturating_mul(4)));
         }
-        Ok(larger)
+        Ok(self.fitted(wanted, at_least.next_power_of_two()))
+    }
+
+    /// Digits that the rows of the last batch were partitioned by; 0 where they were taken as they came.
+    #[must_use]
+    pub fn digits(&self, output: &ProgramOutput) -> u32 {
+        let head = self.hash.as_ref().and_then(|_| output.words.get(ReadBack::TABLE));
+        head.and_then(|head| head.get(TABLE_DIGITS)).copied().unwrap_or(0)
     }
 
     fn state(

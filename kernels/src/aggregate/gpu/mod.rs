@@ -51,17 +51,22 @@ mod mode;
 mod program;
 mod stage;
 mod state;
+mod table;
 #[cfg(test)]
 mod tests;
 mod values;
 
 use mode::Mode;
-use program::{HashStages, WORKGROUP};
+use program::WORKGROUP;
 use stage::{Pass, PassRequest};
 use state::{Operands, StateLayout};
+use table::{HashStages, KEYS_STAGE_WORDS};
 
 /// Groups that a hash table has room for at first, where the caller expects nothing else.
 pub const FIRST_GROUPS: u64 = 1 << 14;
+
+/// Groups that a part has room for beyond its share: parts of few groups differ most.
+const PART_SLACK: u64 = 64;
 
 /// Room of the hash table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -70,6 +75,8 @@ pub struct Capacity {
     pub groups: u64,
     /// Slots: a power of two, at least twice the groups.
     pub slots: u64,
+    /// Programs that share the groups, each with room for `groups`: what exceeds the device budget is done in parts.
+    pub parts: u32,
 }
 
 impl Capacity {
@@ -77,7 +84,17 @@ impl Capacity {
     #[must_use]
     pub fn of_groups(groups: u64) -> Self {
         let groups = groups.clamp(1, 1 << 31);
-        Capacity { groups, slots: (groups * 2).next_power_of_two() }
+        Capacity { groups, slots: (groups * 2).next_power_of_two(), parts: 1 }
+    }
+
+    /// The same groups in `parts` parts (a power of two), and a quarter more: parts are not of one size.
+    fn in_parts(self, parts: u32) -> Self {
+        if parts == 1 {
+            return self;
+        }
+        let share = |number: u64| number.div_ceil(u64::from(parts));
+        let part = Capacity::of_groups(share(self.groups.saturating_add(self.groups / 4)) + PART_SLACK);
+        Capacity { slots: part.slots.max(share(self.slots)), parts, ..part }
     }
 }
 
@@ -91,6 +108,18 @@ pub enum Grouping {
     HashTable,
 }
 
+/// Whether rows are brought into the order of their slots before they enter the hash table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Default)]
+pub enum Partitioning {
+    /// The device decides, from a sample of the rows.
+    #[default]
+    Auto,
+    /// Never.
+    Never,
+    /// Always, by a digit of so many bits (at most 8). For tests.
+    Digits(u32),
+}
+
 /// What an aggregation may use.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct GpuAggregateSettings {
@@ -100,11 +129,21 @@ pub struct GpuAggregateSettings {
     pub expected_groups: Option<u64>,
     /// Mode.
     pub grouping: Grouping,
+    /// Partition of a hash table's rows.
+    pub partitioning: Partitioning,
+    /// Bits of the hash in use. Tests leave few of them, so that keys collide.
+    pub hash_bits: u32,
 }
 
 impl Default for GpuAggregateSettings {
     fn default() -> Self {
-        GpuAggregateSettings { device_bytes: u64::MAX, expected_groups: None, grouping: Grouping::Auto }
+        GpuAggregateSettings {
+            device_bytes: u64::MAX,
+            expected_groups: None,
+            grouping: Grouping::Auto,
+            partitioning: Partitioning::Auto,
+            hash_bits: 32,
+        }
     }
 }
 
@@ -164,7 +203,7 @@ impl GpuAggregate {
         let operands = Operands::of(spec);
         let writer = Writer { spec, columns, tier, operands: &operands };
         let all: Vec<usize> = (0..operands.distinct.len()).collect();
-        let first = writer.generate(spec.predicate.as_ref(), &spec.keys, &all)?;
+        let first = writer.generate(spec.predicate.as_ref(), &spec.keys, &all, 0)?;
         let (key_infos, operand_infos) = first.values.split_at(spec.keys.len());
         let layout = |mode: &Mode| {
             let occupied = matches!(mode, Mode::Direct { .. });
@@ -177,7 +216,7 @@ impl GpuAggregate {
         let layout = layout(&mode)?;
         let hash = match mode {
             Mode::Hash => {
-                let exprs = writer.generate(spec.predicate.as_ref(), &spec.keys, &[])?;
+                let exprs = writer.generate(spec.predicate.as_ref(), &spec.keys, &[], KEYS_STAGE_WORDS)?;
                 Some(HashStages::new(exprs, tier)?)
             }
             _ => None,
@@ -186,7 +225,7 @@ impl GpuAggregate {
         let passes = passes.collect::<Result<Vec<_>>>()?;
         let (key_infos, operand_infos) = (key_infos.to_vec(), operand_infos.to_vec());
         let expected = settings.expected_groups.unwrap_or(FIRST_GROUPS).min(rows);
-        Ok(GpuAggregate {
+        let mut aggregate = GpuAggregate {
             batches: columns.batches.clone(),
             settings,
             binding_bytes: tier.binding_bytes,
@@ -200,7 +239,9 @@ impl GpuAggregate {
             hash,
             capacity: Capacity::of_groups(expected),
             rows,
-        })
+        };
+        aggregate.capacity = aggregate.fitted(expected, 0);
+        Ok(aggregate)
     }
 
     /// The way it runs, for EXPLAIN: `ungrouped`, `direct array` or `hash table`.
@@ -209,9 +250,18 @@ impl GpuAggregate {
         self.mode.name()
     }
 
-    /// Gives the hash table another size, after [`Outcome::Retry`].
+    /// Gives the hash table another size, after [`Outcome::Retry`]; all parts are to be run again.
     pub fn resize(&mut self, capacity: Capacity) {
         self.capacity = capacity;
+        if let Some(hash) = &mut self.hash {
+            hash.reseed();
+        }
+    }
+
+    /// Programs that make up the aggregation. Their partial states have no group in common.
+    #[must_use]
+    pub fn parts(&self) -> u32 {
+        if self.hash.is_some() { self.capacity.parts } else { 1 }
     }
 
     /// Rows of all batches.
@@ -245,12 +295,13 @@ impl Writer<'_> {
         predicate: Option<&Expr>,
         keys: &[Expr],
         operands: &[usize],
+        stage_words: usize,
     ) -> Result<wgsl::GeneratedExprs> {
         let keys = keys.iter().map(|key| ValueRequest { expr: Some(key), filter: None });
         let operands = operands.iter().map(|&operand| self.operands.distinct[operand].request());
         let values: Vec<ValueRequest<'_>> = keys.chain(operands).collect();
         let (columns, tier) = (self.columns, self.tier);
-        wgsl::generate(&ExprRequest { predicate, values: &values, columns, tier, stage_words: 0 })
+        wgsl::generate(&ExprRequest { predicate, values: &values, columns, tier, stage_words })
     }
 
     /// The accumulate stage of a pass, with the operands that it reads. Behind a table, rows are known to be kept and
@@ -262,7 +313,7 @@ impl Writer<'_> {
         used.dedup();
         let keys: &[Expr] = if let Mode::Direct { .. } = mode { &self.spec.keys } else { &[] };
         let predicate = self.spec.predicate.as_ref().filter(|_| *mode != Mode::Hash);
-        let exprs = self.generate(predicate, keys, &used)?;
+        let exprs = self.generate(predicate, keys, &used, 0)?;
         let value_of: HashMap<usize, usize> =
             used.iter().enumerate().map(|(at, &operand)| (operand, keys.len() + at)).collect();
         for (&operand, &value) in &value_of {

@@ -7,7 +7,8 @@
 //! 3. Everything else: *hash table*.
 //!
 //! States live in workgroup memory where those of all groups fit there; with a hash table, those of the groups that
-//! were met first. Otherwise in device memory.
+//! the workgroup met first. Otherwise in device memory. Rows of a hash table are partitioned if the device's sample says
+//! that it outgrows the caches (`table.rs`, `aggregate/choose.wgsl`); a table over the budget is done in parts.
 
 use super::state::StateLayout;
 use crate::expr::wgsl::{Class, ValueInfo};
@@ -108,7 +109,7 @@ pub(super) enum Site {
     Private { copies: usize },
     /// Workgroup memory: all groups.
     Local { groups: usize, copies: usize },
-    /// Workgroup memory for groups below `groups`, device memory for the others.
+    /// Workgroup memory for the `groups` groups that a workgroup meets first, device memory for the others.
     Hybrid { groups: usize },
     /// Device memory.
     Global,
@@ -129,7 +130,10 @@ impl Site {
             Mode::Direct { groups, .. } if *groups <= fits as u64 => {
                 Site::Local { groups: *groups as usize, copies: copies(*groups as usize) }
             }
-            Mode::Hash if fits >= HYBRID_GROUPS => Site::Hybrid { groups: fits },
+            // A place has a word for its owner.
+            Mode::Hash if room / (words + 1) >= HYBRID_GROUPS => {
+                Site::Hybrid { groups: previous_power_of_two(room / (words + 1)) }
+            }
             _ => Site::Global,
         }
     }

@@ -2,22 +2,21 @@
 //!
 //! ```text
 //! for each batch:                      decodes of columns that came encoded
-//! for each batch, hash table only:     keys -> insert -> settle
+//! for each batch, hash table only:     keys -> ... -> settle                  (table.rs)
 //! for each batch, then each pass:      accumulate
 //! read back: status of every generated stage, state, and with a table: its head, the keys of the groups
 //! ```
 //! Batches of a table must be settled in order, and their rows find their groups in the same `row_slots`; so pass 0 follows
 //! each batch at once and `row_slots` is reused, unless later passes need every batch's.
+//!
+//! An aggregation whose table exceeds the budget is several programs: each takes the rows of one *part*, by a hash of their
+//! keys, so that no group is in two parts. Every part sends the input up again: the price is input bytes times parts.
 
-use std::sync::Arc;
-
-use arrow::buffer::Buffer;
-use pilaster_shaders::{Shader, Tier};
-
+use super::Capacity;
 use super::GpuAggregate;
-use super::stage::{KeyLayout, library};
+use super::table::{TABLE_HEAD, Table};
 use crate::error::{Backend, Error, Result};
-use crate::expr::wgsl::{GeneratedExprs, STATUS_WORDS};
+use crate::expr::wgsl::STATUS_WORDS;
 use crate::gpu::column::{DeviceBatch, read_decodes};
 use crate::gpu::program::{BufferId, BufferInit, Program, Workgroups};
 
@@ -31,29 +30,10 @@ const ROWS_PER_THREAD: u32 = 16;
 const MOST_WORKGROUPS: u32 = 1056;
 
 /// Stages without a flush take more, for balance.
-const MOST_PLAIN_WORKGROUPS: u32 = 8192;
+pub(super) const MOST_PLAIN_WORKGROUPS: u32 = 8192;
 
-/// Words of the table before its slots: `TABLE_HEAD` of `aggregate/table.wgsl`.
-pub(super) const TABLE_HEAD: usize = 4;
-
-/// Stages of the hash table, composed.
-#[derive(Debug, Clone)]
-pub(super) struct HashStages {
-    pub exprs: GeneratedExprs,
-    pub layout: KeyLayout,
-    keys: Arc<Shader>,
-    insert: Arc<Shader>,
-    settle: Arc<Shader>,
-}
-
-impl HashStages {
-    pub fn new(exprs: GeneratedExprs, tier: &Tier) -> Result<Self> {
-        let layout = KeyLayout::new(&exprs.values);
-        let keys = super::stage::keys(&exprs, &layout, tier)?;
-        let (insert, settle) = (library("aggregate/insert", tier)?, library("aggregate/settle", tier)?);
-        Ok(HashStages { exprs, layout, keys, insert, settle })
-    }
-}
+/// Most parts: each costs the whole input. Beyond, the input is cut instead, by who holds it.
+const MOST_PARTS: u32 = 64;
 
 /// Index of each read-back in [`crate::gpu::ProgramOutput`].
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -75,30 +55,20 @@ struct Shared {
     table: Option<Table>,
 }
 
-/// Buffers of the hash table.
-struct Table {
-    table: BufferId,
-    status: BufferId,
-    row_keys: BufferId,
-    group_keys: BufferId,
-    /// One for each batch, or one for all.
-    row_slots: Vec<BufferId>,
-}
-
 /// Buffers of a batch.
-struct Batch {
-    rows: u32,
-    columns: BufferId,
+pub(super) struct Batch {
+    pub rows: u32,
+    pub columns: BufferId,
     /// Parameters of each pass.
     parameters: Vec<BufferId>,
 }
 
 impl GpuAggregate {
-    /// The whole aggregation: uploads, dispatches, one read-back.
+    /// One part of the aggregation, of [`GpuAggregate::parts`]: uploads, dispatches, one read-back.
     ///
     /// # Errors
     /// [`Error::OutOfMemory`] where a buffer exceeds what the adapter binds, or all together the settings' device budget.
-    pub fn program(&self) -> Result<Program> {
+    pub fn program(&self, part: u32) -> Result<Program> {
         let mut program = Program::new(format!("aggregate ({})", self.mode_name()));
         let batches = self.batches.iter().filter(|batch| batch.rows > 0).collect::<Vec<_>>();
         let shared = self.shared_buffers(&mut program, &batches)?;
@@ -107,7 +77,9 @@ impl GpuAggregate {
         let mut decodes = vec![];
         for (index, batch) in batches.into_iter().enumerate() {
             let buffers = self.batch_buffers(&mut program, index, batch, first_row, &mut decodes)?;
-            self.find_groups(&mut program, &shared, &buffers, index, batch, first_row)?;
+            if let Some(table) = &shared.table {
+                self.find_groups(&mut program, table, &buffers, (index, batch, first_row), part)?;
+            }
             self.accumulate(&mut program, &shared, &buffers, index, 0);
             first_row += u64::from(batch.rows);
             resident.push(buffers);
@@ -138,35 +110,6 @@ impl GpuAggregate {
         Ok(Shared { state, plans, statuses, table })
     }
 
-    fn table_buffers(
-        &self,
-        program: &mut Program,
-        hash: &HashStages,
-        batches: &[&DeviceBatch],
-    ) -> Result<Table> {
-        let most_rows = batches.iter().map(|batch| u64::from(batch.rows)).max().unwrap_or(0);
-        let key_bytes = hash.layout.width as u64 * 4;
-        let (groups, slots) = (self.capacity.groups, self.capacity.slots);
-        let fit =
-            |number: u64| u32::try_from(number).map_err(|_| self.out_of_memory(number.saturating_mul(4)));
-        let head = [0, 0, fit(groups)?, fit(slots - 1)?];
-        let bytes =
-            |count: u64, each: u64| count.checked_mul(each).ok_or_else(|| self.out_of_memory(u64::MAX));
-        let table_bytes = bytes(slots + TABLE_HEAD as u64, 4)?;
-        let head = BufferInit::Upload(vec![(0, Buffer::from_slice_ref(head))]);
-        let table = program.buffer("aggregate/table", table_bytes, head);
-        let status = program.buffer("aggregate/status", STATUS_WORDS as u64 * 4, BufferInit::Zero);
-        let row_keys = program.buffer("aggregate/row_keys", bytes(most_rows, key_bytes)?, BufferInit::Zero);
-        let group_keys = program.buffer("aggregate/group_keys", bytes(groups, key_bytes)?, BufferInit::Zero);
-        let mut slots_of = |rows: u64| program.buffer("aggregate/row_slots", rows * 4, BufferInit::Zero);
-        let row_slots = if self.passes.len() > 1 {
-            batches.iter().map(|batch| slots_of(u64::from(batch.rows))).collect()
-        } else {
-            vec![slots_of(most_rows)]
-        };
-        Ok(Table { table, status, row_keys, group_keys, row_slots })
-    }
-
     fn batch_buffers(
         &self,
         program: &mut Program,
@@ -183,31 +126,6 @@ impl GpuAggregate {
         Ok(Batch { rows: batch.rows, columns, parameters: parameters.collect::<Result<_>>()? })
     }
 
-    /// keys -> insert -> settle.
-    fn find_groups(
-        &self,
-        program: &mut Program,
-        shared: &Shared,
-        buffers: &Batch,
-        index: usize,
-        batch: &DeviceBatch,
-        first_row: u64,
-    ) -> Result<()> {
-        let (Some(hash), Some(table)) = (&self.hash, &shared.table) else { return Ok(()) };
-        let parameters =
-            program.upload_words("aggregate/parameters", &hash.exprs.parameters(batch, first_row, &[])?);
-        let shape = program.upload_words("aggregate/shape", &[buffers.rows, hash.layout.width as u32]);
-        let row_slots = table.row_slots(index);
-        let grid = grid(buffers.rows, 1, MOST_PLAIN_WORKGROUPS);
-        let bindings = vec![parameters, buffers.columns, table.status, table.row_keys, row_slots];
-        program.stage("aggregate/keys", hash.keys.clone(), bindings, grid);
-        let bindings = vec![shape, table.row_keys, table.group_keys, table.table, row_slots];
-        program.stage("aggregate/insert", hash.insert.clone(), bindings, grid);
-        let bindings = vec![shape, table.row_keys, row_slots, table.table, table.group_keys];
-        program.stage("aggregate/settle", hash.settle.clone(), bindings, grid);
-        Ok(())
-    }
-
     fn accumulate(&self, program: &mut Program, shared: &Shared, batch: &Batch, index: usize, pass: usize) {
         let stage = &self.passes[pass];
         let mut bindings = vec![
@@ -218,7 +136,7 @@ impl GpuAggregate {
             shared.state,
         ];
         if let Some(table) = &shared.table {
-            bindings.extend([table.row_slots(index), table.table]);
+            bindings.extend(table.row_bindings(index));
         }
         let grid = match stage.site {
             super::mode::Site::Global => grid(batch.rows, 1, MOST_PLAIN_WORKGROUPS),
@@ -248,6 +166,24 @@ impl GpuAggregate {
         words.and_then(|words| words.checked_mul(4)).ok_or_else(|| self.out_of_memory(u64::MAX))
     }
 
+    /// The capacity for `groups` groups that keeps the budget: in one part, or in as many as it takes. Where no number of
+    /// parts up to [`MOST_PARTS`] does, in one part, which [`GpuAggregate::program`] then refuses.
+    pub(super) fn fitted(&self, groups: u64, slots: u64) -> Capacity {
+        let whole = Capacity::of_groups(groups);
+        let whole = Capacity { slots: whole.slots.max(slots), ..whole };
+        if self.hash.is_none() {
+            return whole;
+        }
+        let mut trial = self.clone();
+        for parts in (0..=MOST_PARTS.ilog2()).map(|bits| 1u32 << bits) {
+            trial.capacity = whole.in_parts(parts);
+            if trial.program(0).is_ok() {
+                return trial.capacity;
+            }
+        }
+        whole
+    }
+
     fn check_size(&self, program: &Program) -> Result<()> {
         let largest = program.buffers.iter().map(|buffer| buffer.bytes).max().unwrap_or(0);
         if largest > self.binding_bytes {
@@ -258,18 +194,12 @@ impl GpuAggregate {
         if asked > self.settings.device_bytes { Err(self.out_of_memory(asked)) } else { Ok(()) }
     }
 
-    fn out_of_memory(&self, asked_bytes: u64) -> Error {
+    pub(super) fn out_of_memory(&self, asked_bytes: u64) -> Error {
         Error::OutOfMemory { backend: Backend::Gpu, asked_bytes, limit_bytes: self.settings.device_bytes }
     }
 }
 
-impl Table {
-    fn row_slots(&self, batch: usize) -> BufferId {
-        self.row_slots[batch.min(self.row_slots.len() - 1)]
-    }
-}
-
 /// Workgroups for `rows` rows, at least `per_thread` to a thread where there are as many, at most `most` workgroups.
-fn grid(rows: u32, per_thread: u32, most: u32) -> Workgroups {
+pub(super) fn grid(rows: u32, per_thread: u32, most: u32) -> Workgroups {
     Workgroups::Direct([rows.div_ceil(WORKGROUP * per_thread).clamp(1, most), 1, 1])
 }

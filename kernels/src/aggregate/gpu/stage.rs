@@ -4,7 +4,7 @@
 //! accumulate, one per pass:                           keys, hash table only:
 //!   bindings 0-2 of `evaluate`                          bindings 0-2 of `evaluate`
 //!   3 plan, 4 state                                     3 row_keys, 4 row_slots
-//!   hash table: 5 row_slots, 6 table
+//!   hash table: 5 row_slots, 6 table, 7 order
 //!
 //! plan:  [head][entries][digits: least, size per key][where the ranks of a slot start][ranks]
 //! ```
@@ -66,26 +66,37 @@ pub(super) fn accumulate(request: &PassRequest<'_>, exprs: GeneratedExprs) -> Re
     if let Site::Private { .. } = site {
         text.push_str(&private_state(&entries, local_words));
     }
-    text.push_str("fn accumulate(group: u32) {\n");
+    text.push_str("fn accumulate(group: u32) {\n    site_enter(group);\n");
     for part in &parts {
         text.push_str(&update(request, &plan, &exprs.values, part));
     }
     text.push_str("}\n\n");
     text.push_str(&group_of(request, &exprs.values, &plan));
     text.push_str(if *request.mode == Mode::Hash { HASH_MAIN } else { MAIN });
-    let words = (local_words * site.groups() * site.copies()).max(1);
-    let room = (request.tier.workgroup_bytes / 4) as usize;
-    let constants =
-        [("LOCAL_WORDS", words.next_power_of_two().min(room) as f64), ("COPIES", site.copies() as f64)];
-    let constants = if site == Site::Global { &constants[..0] } else { &constants[..] };
+    let constants = local_constants(site, local_words, request.tier);
     let shader = compose(
         &format!("aggregate/accumulate/{}", request.index),
         &text,
         &[("Site", site.module())],
-        constants,
+        &constants,
         request.tier,
     )?;
     Ok(Pass { exprs, shader, plan: plan.words, site })
+}
+
+/// Sizes of workgroup memory. They are rounded, so that few pipelines differ by nothing else.
+fn local_constants(site: Site, local_words: usize, tier: &Tier) -> Vec<(&'static str, f64)> {
+    let words = (local_words * site.groups() * site.copies()).max(1);
+    let room = (tier.workgroup_bytes / 4) as usize;
+    let copies = ("COPIES", site.copies() as f64);
+    match site {
+        Site::Global => vec![],
+        // Nothing is left for rounding up: owners lie there too. The number of places is round.
+        Site::Hybrid { groups } => {
+            vec![("LOCAL_WORDS", words as f64), copies, ("LOCAL_PLACES", groups as f64)]
+        }
+        _ => vec![("LOCAL_WORDS", words.next_power_of_two().min(room) as f64), copies],
+    }
 }
 
 /// The bindings of a stage without a table.
@@ -106,6 +117,7 @@ const HASH_BINDINGS: &str = "
 @group(0) @binding(4) var<storage, read_write> state: array<atomic<u32>>;
 @group(0) @binding(5) var<storage, read> row_slots: array<u32>;
 @group(0) @binding(6) var<storage, read> table: array<u32>;
+@group(0) @binding(7) var<storage, read> order: array<u32>;
 
 ";
 
@@ -137,11 +149,16 @@ fn main(
     site_begin(thread, 256u);
     // A table that has overflowed holds unsettled slots: its run is void, and will be repeated with a larger one.
     let rows = select(0u, parameters[0], table[TABLE_OVERFLOW] == 0u);
-    for (var row = invocation.x; row < rows; row += workgroups.x * 256u) {
-        let slot = row_slots[row];
+    let sorted = table[TABLE_DIGITS] != 0u;
+    for (var at = invocation.x; at < rows; at += workgroups.x * 256u) {
+        let slot = row_slots[at];
         if slot != ROW_SKIPPED {
+            var row = at;
+            if sorted {
+                row = order[at];
+            }
             evaluate(row);
-            accumulate(table[TABLE_HEAD + slot] & ~SLOT_GROUP);
+            accumulate(table[TABLE_HEAD + (slot & ~ROW_CLAIMS)] & ~SLOT_GROUP);
         }
     }
     site_end(thread, 256u);
@@ -381,12 +398,14 @@ pub(super) fn keys(exprs: &GeneratedExprs, layout: &KeyLayout, tier: &Tier) -> R
         }
     }
     text.push_str("}\n");
+    let _ = writeln!(text, "const KEY_WORDS: u32 = {width}u;");
     text.push_str(KEYS_MAIN);
     compose("aggregate/keys", &text, &[], &[], tier)
 }
 
 const KEYS_BINDINGS: &str = "
 //!use shared/float_order
+//!use shared/hash
 //!use aggregate/table
 @group(0) @binding(3) var<storage, read_write> row_keys: array<u32>;
 @group(0) @binding(4) var<storage, read_write> row_slots: array<u32>;
@@ -394,6 +413,21 @@ const KEYS_BINDINGS: &str = "
 ";
 
 const KEYS_MAIN: &str = "
+// Stage words: the part that is wanted, of how many, the seed of its hash. Another one than the table's: a part is to
+// fill the whole of its table.
+fn is_of_part(row: u32) -> bool {
+    let parts = parameters[stage_parameters + 1u];
+    if parts <= 1u {
+        return true;
+    }
+    let seed = parameters[stage_parameters + 2u];
+    var hash = seed;
+    for (var word = 0u; word < KEY_WORDS; word++) {
+        hash = hash_word(hash, row_keys[row * KEY_WORDS + word] ^ seed);
+    }
+    return hash_finish(hash, KEY_WORDS) % parts == parameters[stage_parameters];
+}
+
 @compute @workgroup_size(256)
 fn main(
     @builtin(global_invocation_id) invocation: vec3<u32>,
@@ -401,9 +435,12 @@ fn main(
 ) {
     for (var row = invocation.x; row < parameters[0]; row += workgroups.x * 256u) {
         evaluate(row);
-        row_slots[row] = select(ROW_SKIPPED, 0u, keep);
+        row_slots[row] = ROW_SKIPPED;
         if keep {
             write_keys(row);
+            if is_of_part(row) {
+                row_slots[row] = 0u;
+            }
         }
     }
 }
