@@ -30,6 +30,7 @@ pub(crate) const LIBRARY: &[File] = library![
     "aggregate/site_hybrid",
     "aggregate/site_local",
     "aggregate/site_private",
+    "aggregate/square",
     "aggregate/state_global",
     "aggregate/state_local",
     "aggregate/table",

@@ -141,7 +141,7 @@ fn sum(device: &Device, rows: i32) -> Result<Program> {
     let operand = Expr::column(0, DataType::Int32);
     let aggregates = vec![Aggregate::new(AggregateFunction::Sum, vec![operand], DataType::Int64)];
     let spec = AggregateSpec { predicate: None, keys: Vec::new(), aggregates, float_sum: FloatSum::Fast };
-    GpuAggregate::new(&spec, &columns, device.tier(), GpuAggregateSettings::default())?.program()
+    GpuAggregate::new(&spec, &columns, device.tier(), GpuAggregateSettings::default())?.program(0)
 }
 
 #[cfg(test)]

@@ -13,4 +13,5 @@ const ENTRY_WORDS: u32 = 4u;
 
 const ENTRY_ADD: u32 = 0u;  // a little-endian number of `words` words, two's complement
 const ENTRY_MAX: u32 = 1u;  // one word, the greatest wins; 0 where no row has come yet
-const ENTRY_OR: u32 = 2u;   // one word of flags
+const ENTRY_OR: u32 = 2u;   // one word of bits
+const ENTRY_XOR: u32 = 3u;  // one word of parities

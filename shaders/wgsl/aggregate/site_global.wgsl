@@ -17,4 +17,8 @@ fn site_or(group: u32, local: u32, word: u32, bits: u32) {
     global_or(group, word, bits);
 }
 
+fn site_xor(group: u32, local: u32, word: u32, bits: u32) {
+    global_xor(group, word, bits);
+}
+
 fn site_end(thread: u32, threads: u32) {}

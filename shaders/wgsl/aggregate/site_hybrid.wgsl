@@ -62,6 +62,14 @@ fn site_or(group: u32, local: u32, word: u32, bits: u32) {
     }
 }
 
+fn site_xor(group: u32, local: u32, word: u32, bits: u32) {
+    if site_place != PLACE_NONE {
+        local_xor(site_place, local, bits);
+    } else {
+        global_xor(group, word, bits);
+    }
+}
+
 // The group whose state a place holds, or LOCAL_FREE.
 fn site_group(place: u32) -> u32 {
     return atomicLoad(&local_owners[place]) - 1u;

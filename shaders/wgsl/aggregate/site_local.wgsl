@@ -19,6 +19,10 @@ fn site_or(group: u32, local: u32, word: u32, bits: u32) {
     local_or(group, local, bits);
 }
 
+fn site_xor(group: u32, local: u32, word: u32, bits: u32) {
+    local_xor(group, local, bits);
+}
+
 // Places are numbered as groups are.
 fn site_group(place: u32) -> u32 {
     return place;

@@ -20,8 +20,18 @@ fn global_max(group: u32, word: u32, value: u32) {
     }
 }
 
+// Bits once set stay: a stale read can only lack some.
 fn global_or(group: u32, word: u32, bits: u32) {
-    atomicOr(&state[group * plan[PLAN_STATE_STRIDE] + word], bits);
+    let at = group * plan[PLAN_STATE_STRIDE] + word;
+    if (atomicLoad(&state[at]) & bits) != bits {
+        atomicOr(&state[at], bits);
+    }
+}
+
+fn global_xor(group: u32, word: u32, bits: u32) {
+    if bits != 0u {
+        atomicXor(&state[group * plan[PLAN_STATE_STRIDE] + word], bits);
+    }
 }
 
 fn global_load(group: u32, word: u32) -> u32 {

@@ -43,6 +43,10 @@ fn local_or(place: u32, word: u32, bits: u32) {
     atomicOr(&local_state[local_at(place, word) + local_copy], bits);
 }
 
+fn local_xor(place: u32, word: u32, bits: u32) {
+    atomicXor(&local_state[local_at(place, word) + local_copy], bits);
+}
+
 // Adds the copies of a number, word by word, to the state in device memory.
 fn local_flush_add(local: u32, state_at: u32, words: u32) {
     var carry = 0u;
@@ -58,6 +62,29 @@ fn local_flush_add(local: u32, state_at: u32, words: u32) {
             let before = atomicAdd(&state[state_at + word], sum);
             carry += u32(before + sum < sum);
         }
+    }
+}
+
+// Joins the copies of a word, then that with the state in device memory.
+fn local_flush_word(local: u32, state_at: u32, kind: u32) {
+    var greatest = 0u;
+    var bits = 0u;
+    var parity = 0u;
+    for (var copy = 0u; copy < COPIES; copy++) {
+        let word = atomicLoad(&local_state[local + copy]);
+        greatest = max(greatest, word);
+        bits |= word;
+        parity ^= word;
+    }
+    if bits == 0u {
+        return;
+    }
+    if kind == ENTRY_MAX {
+        atomicMax(&state[state_at], greatest);
+    } else if kind == ENTRY_OR {
+        atomicOr(&state[state_at], bits);
+    } else {
+        atomicXor(&state[state_at], parity);
     }
 }
 
@@ -79,19 +106,7 @@ fn local_flush(thread: u32, threads: u32) {
         if kind == ENTRY_ADD {
             local_flush_add(local, state_at, plan[entry + 3u]);
         } else {
-            var greatest = 0u;
-            var bits = 0u;
-            for (var copy = 0u; copy < COPIES; copy++) {
-                let word = atomicLoad(&local_state[local + copy]);
-                greatest = max(greatest, word);
-                bits |= word;
-            }
-            if bits != 0u && kind == ENTRY_MAX {
-                atomicMax(&state[state_at], greatest);
-            }
-            if bits != 0u && kind == ENTRY_OR {
-                atomicOr(&state[state_at], bits);
-            }
+            local_flush_word(local, state_at, kind);
         }
     }
 }

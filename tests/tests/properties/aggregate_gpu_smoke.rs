@@ -306,7 +306,7 @@ fn run(
     GpuAggregate::supports(&spec, device.tier()).unwrap();
     let mut aggregate = GpuAggregate::new(&spec, &columns, device.tier(), settings).unwrap();
     for retries in 0..20 {
-        let program = aggregate.program().unwrap();
+        let program = aggregate.program(0).unwrap();
         let output = device.run(&program, &Cancellation::new()).unwrap().output;
         match aggregate.decode(&output).unwrap() {
             Outcome::Partial(partial) => return (partial, aggregate.mode_name(), retries),

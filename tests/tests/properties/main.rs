@@ -13,6 +13,7 @@
 //! | `backends` | what instantiates the batteries |
 //! | `shapes` | the catalogue of expressions and aggregations that the GPU batteries draw from |
 //!
+//! `aggregation_gpu_functions` is what is hard in a group-by on a device: sets of values, skew, collisions, partitions, budgets.
 //! `gpu_expressions` and `aggregate_gpu_smoke` are fixed cases on every profile of an adapter.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a surprise ends the test")]
@@ -20,6 +21,7 @@
 mod aggregate_gpu_smoke;
 mod aggregation;
 mod aggregation_functions;
+mod aggregation_gpu_functions;
 mod backends;
 mod checker;
 mod expressions;

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use pilaster_kernels::aggregate::AggregateSpec;
 use pilaster_kernels::aggregate::cpu::CpuAggregate;
-use pilaster_kernels::aggregate::gpu::{GpuAggregate, GpuAggregateSettings, Outcome};
+use pilaster_kernels::aggregate::gpu::{Capacity, GpuAggregate, GpuAggregateSettings, Outcome};
 use pilaster_kernels::aggregate::partial::Partial;
 use pilaster_kernels::{Error, Result};
 
@@ -133,7 +133,7 @@ impl GpuAggregateSink<'_> {
                 Ok(partials) => {
                     let merge = || {
                         let mut merged = self.merged.lock();
-                        partials.iter().try_for_each(|partial| merged.merge_partial(partial))
+                        partials.iter().flatten().try_for_each(|partial| merged.merge_partial(partial))
                     };
                     return self.lane.query.on_pool(merge);
                 }
@@ -154,7 +154,8 @@ impl GpuAggregateSink<'_> {
         self.merged.lock().merge(table)
     }
 
-    fn program(&self, branch: &DeviceBranch, chunks: &[Chunk]) -> Result<Partial> {
+    /// The groups of some chunks: one partial for each part that the table was cut into.
+    fn program(&self, branch: &DeviceBranch, chunks: &[Chunk]) -> Result<Vec<Partial>> {
         let (query, device) = (self.lane.query, self.lane.device);
         let settings = GpuAggregateSettings {
             device_bytes: device.memory().limit_bytes(),
@@ -165,17 +166,37 @@ impl GpuAggregateSink<'_> {
             GpuAggregate::new(&branch.spec, &columns, device.tier(), settings)
         })?;
         for _ in 0..MAX_RESIZES {
-            let program = query.on_pool(|| aggregate.program())?;
-            let output = self.lane.run(&program)?;
-            match query.on_pool(|| aggregate.decode(&output))? {
-                Outcome::Partial(partial) => {
-                    self.lane.tally.lock().note("mode", aggregate.mode_name());
-                    return Ok(partial);
+            match self.parts(&aggregate)? {
+                Ok(partials) => {
+                    let mut tally = self.lane.tally.lock();
+                    tally.note("mode", aggregate.mode_name());
+                    if partials.len() > 1 {
+                        tally.note("parts", partials.len().to_string());
+                    }
+                    return Ok(partials);
                 }
-                Outcome::Retry(capacity) => aggregate.resize(capacity),
+                Err(capacity) => aggregate.resize(capacity),
             }
         }
         let reason = format!("a table that is still too small after {MAX_RESIZES} runs");
         Err(Error::Device { stage: "aggregate".into(), reason })
+    }
+
+    /// Runs all parts, or says what room they need.
+    fn parts(&self, aggregate: &GpuAggregate) -> Result<std::result::Result<Vec<Partial>, Capacity>> {
+        let query = self.lane.query;
+        let mut partials = Vec::new();
+        for part in 0..aggregate.parts() {
+            let program = query.on_pool(|| aggregate.program(part))?;
+            let output = self.lane.run(&program)?;
+            match query.on_pool(|| aggregate.decode(&output))? {
+                Outcome::Partial(partial) => partials.push(partial),
+                Outcome::Retry(capacity) => return Ok(Err(capacity)),
+            }
+            if let digits @ 1.. = aggregate.digits(&output) {
+                self.lane.tally.lock().note("digits", digits.to_string());
+            }
+        }
+        Ok(Ok(partials))
     }
 }

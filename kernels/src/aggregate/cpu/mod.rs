@@ -36,6 +36,7 @@ mod frame;
 mod functions;
 mod plan;
 mod state;
+mod states_of;
 mod sums;
 #[cfg(test)]
 mod tests;
@@ -45,6 +46,7 @@ use fold::{Target, count_groups};
 use frame::{Evaluated, Frame, evaluate, positions_within};
 use plan::{Plan, Source};
 use state::InputState;
+pub(super) use states_of::states_of;
 
 /// Bytes of scratch per row of a batch: a normalised key and two group numbers.
 const SCRATCH_BYTES: u64 = 16;

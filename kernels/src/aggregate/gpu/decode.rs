@@ -1,15 +1,17 @@
 //! From the words that were read back to a [`Partial`].
 
-use arrow::array::ArrayRef;
+use std::sync::Arc;
+
+use arrow::array::{ArrayRef, FixedSizeBinaryArray, Int64Array, UInt64Array};
 
 use super::float::Accumulator;
 use super::mode::{Digit, Mode};
 use super::program::ReadBack;
-use super::state::{AggregateSlots, Slot, SlotKind};
+use super::state::{AggregateSlots, BitFold, SUM_WORDS, Slot, SlotKind};
 use super::{Capacity, GpuAggregate, Outcome, values};
 use crate::aggregate::partial::{Partial, StateColumn};
 use crate::aggregate::{FloatSum, exact};
-use crate::error::{Backend, Error, Result};
+use crate::error::{Error, Result};
 use crate::expr::wgsl::{Class, STATUS_WORDS, ValueInfo};
 use crate::gpu::program::ProgramOutput;
 
@@ -24,6 +26,9 @@ const GROWTH: u64 = 4;
 
 /// More slots than this per row of input do not help: too many keys share a hash.
 const MOST_SLOTS_PER_ROW: u64 = 64;
+
+/// Words of the low part of an exact sum.
+const LOW_WORDS: usize = 8;
 
 /// The groups of a read-back: where each one's state is.
 struct Groups<'a> {
@@ -64,10 +69,16 @@ impl GpuAggregate {
                 Err(larger) => return Ok(Outcome::Retry(larger)),
             },
         };
+        if let Some(met) = self.missing_pairs(output)? {
+            return self.larger_sets(met).map(Outcome::Retry);
+        }
         let groups = Groups { state, stride: self.layout.stride, present };
         let states = self.layout.aggregates.iter().zip(&self.operands.by_aggregate);
-        let states =
-            states.map(|(&slots, &operand)| self.state(&groups, slots, operand)).collect::<Result<_>>()?;
+        let states = states.enumerate().map(|(at, (&slots, &operand))| match self.set_of[at] {
+            Some(set) => self.set_state(output, at, set, &groups.present),
+            None => self.state(&groups, slots, operand),
+        });
+        let states = states.collect::<Result<_>>()?;
         Ok(Outcome::Partial(Partial { groups: groups.present.len(), keys, states }))
     }
 
@@ -120,7 +131,7 @@ impl GpuAggregate {
     /// The capacity after one that did not do. `met` groups were counted before the run was void; a sample said that there
     /// are about `estimate` (0: no sample).
     fn larger(&self, met: u64, estimate: u64) -> Result<Capacity> {
-        let Capacity { groups, slots, parts } = self.capacity;
+        let Capacity { groups, slots, parts, .. } = self.capacity;
         let part = if estimate > 2 * groups {
             estimate + estimate / 4
         } else {
@@ -134,7 +145,25 @@ impl GpuAggregate {
         if at_least > self.rows.next_power_of_two().saturating_mul(MOST_SLOTS_PER_ROW).max(1 << 12) {
             return Err(self.out_of_memory(at_least.saturating_mul(4)));
         }
-        Ok(self.fitted(wanted, at_least.next_power_of_two()))
+        Ok(self.fitted(wanted, at_least.next_power_of_two(), self.all_pairs()))
+    }
+
+    /// Pairs that all parts together have room for.
+    fn all_pairs(&self) -> u64 {
+        self.capacity.pairs.saturating_mul(u64::from(self.capacity.parts))
+    }
+
+    /// The capacity after one whose tables of distinct values did not do; `met` pairs were counted in one of them.
+    fn larger_sets(&self, met: u64) -> Result<Capacity> {
+        let Capacity { groups, slots, parts, pairs } = self.capacity;
+        let wanted = pairs.max(met).saturating_mul(GROWTH).saturating_mul(u64::from(parts));
+        // There are never more pairs than rows; what fails then are collisions, which more slots spread.
+        let wanted = if self.all_pairs() < self.rows { wanted.min(self.rows) } else { wanted };
+        if wanted > self.rows.saturating_mul(MOST_SLOTS_PER_ROW).max(1 << 12) {
+            return Err(self.out_of_memory(wanted.saturating_mul(8)));
+        }
+        let parts = u64::from(parts);
+        Ok(self.fitted(groups.saturating_mul(parts).min(self.rows), slots.saturating_mul(parts), wanted))
     }
 
     /// Digits that the rows of the last batch were partitioned by; 0 where they were taken as they came.
@@ -157,11 +186,29 @@ impl GpuAggregate {
                 let (sums, counts) = (slot(sum), groups.counts(slot(count)));
                 Ok(match sums.kind {
                     SlotKind::FloatSum { accumulator } => {
-                        float_sums(accumulator, groups.slot(sums), counts, self.float_sum)
+                        float_sums(accumulator, groups.slot(sums), counts, self.spec.float_sum)
                     }
                     _ => StateColumn::Integer { sums: groups.slot(sums).map(values::wide).collect(), counts },
                 })
             }
+            AggregateSlots::Bits { bits, count } => {
+                let info = operand.map(|operand| &self.operand_infos[operand]);
+                let info = info.ok_or_else(|| Error::invalid("bits without operand"))?;
+                let SlotKind::Bits { fold, .. } = slot(bits).kind else {
+                    return Err(Error::invalid("not bits"));
+                };
+                let words = groups.slot(slot(bits)).zip(groups.slot(slot(count)));
+                let word = |(words, count): (&[u32], &[u32])| {
+                    (values::count(count) > 0).then(|| joined_bits(fold, words, info.class))
+                };
+                Ok(StateColumn::Arrays(vec![Arc::new(words.map(word).collect::<Int64Array>())]))
+            }
+            AggregateSlots::Moments { sum, squares, count } => {
+                let sums = |at| exact_sums(groups.slot(slot(at)));
+                let counts: ArrayRef = Arc::new(UInt64Array::from(groups.counts(slot(count))));
+                Ok(StateColumn::Arrays(vec![counts, sums(sum), sums(squares)]))
+            }
+            AggregateSlots::Set => Err(Error::invalid("an aggregate without a state of words")),
             AggregateSlots::Extreme { best, count } => {
                 let info = operand.map(|operand| &self.operand_infos[operand]);
                 let info = info.ok_or_else(|| Error::invalid("extreme without operand"))?;
@@ -170,6 +217,27 @@ impl GpuAggregate {
             }
         }
     }
+}
+
+/// Sums as the accumulators of moments have them: `high * 2^256 + low`, with `low` signed, lowest byte first.
+fn exact_sums<'a>(sums: impl Iterator<Item = &'a [u32]>) -> ArrayRef {
+    let mut bytes = Vec::new();
+    for words in sums {
+        let sign = if words.last().is_some_and(|word| word >> 31 == 1) { u32::MAX } else { 0 };
+        let word = |at: usize| words.get(at).copied().unwrap_or(sign);
+        bytes.extend((0..LOW_WORDS).flat_map(|at| word(at).to_le_bytes()));
+        let high = u64::from(word(LOW_WORDS)) | u64::from(word(LOW_WORDS + 1)) << 32;
+        let borrowed = u64::from(word(LOW_WORDS - 1) >> 31);
+        bytes.extend(high.wrapping_add(borrowed).to_le_bytes());
+    }
+    Arc::new(FixedSizeBinaryArray::new(SUM_WORDS as i32 * 4, bytes.into(), None))
+}
+
+/// The word that an accumulator of bits has on the CPU: sign-extended, unsigned words bit for bit, booleans 0 and 1.
+fn joined_bits(fold: BitFold, words: &[u32], class: Class) -> i64 {
+    let words: Vec<u32> = words.iter().map(|&word| if fold == BitFold::And { !word } else { word }).collect();
+    let word = values::integer(class, &words) as i64;
+    if class == Class::Bool { word & 1 } else { word }
 }
 
 impl Digit {
@@ -228,7 +296,7 @@ fn extremes(groups: &Groups<'_>, best: Slot, count: Slot, info: &ValueInfo) -> R
 }
 
 /// A read-back of at least `least` words.
-fn words(output: &ProgramOutput, index: usize, least: usize) -> Result<&[u32]> {
+pub(super) fn words(output: &ProgramOutput, index: usize, least: usize) -> Result<&[u32]> {
     match output.words.get(index) {
         Some(words) if words.len() >= least => Ok(words),
         words => Err(values::corrupt(format!("{} words, not {least}", words.map_or(0, Vec::len)))),

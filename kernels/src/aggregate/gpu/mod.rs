@@ -26,8 +26,14 @@
 //! - Which mode runs is decided in `mode.rs`. The table needs no forward progress: a thread never waits for another, since
 //!   slots hold row numbers and keys were written by an earlier dispatch.
 //!
-//! Bytes per row: the packed columns once per pass, plus, with a table, `4 * (key words * 3 + 5)` for keys, slots and probe,
-//! and the touched states. Registers and workgroup memory absorb the states of few groups.
+//! Bytes per row: the packed columns once per pass, plus, with a table, `4 * (key words * 2 + 5)` for keys and slots, the
+//! probe, the key of the group, and the touched states. Registers and workgroup memory absorb the states of few groups.
+//!
+//! - Hot groups: every workgroup keeps the states of the groups that it meets first in its own memory (`site_hybrid`), so a
+//!   group of many rows reaches device memory once per workgroup, whatever the others are.
+//! - A table larger than the caches: rows are brought into the order of their slots first, if a sample on the device says so
+//!   (`table.rs`). A table over the budget: several programs, each for the groups of one part of the hashes.
+//! - Functions over distinct values: a second table, of pairs (`distinct.rs`).
 //!
 //! Departures from the model (libcudf's `groupby/hash`, which takes row-index slots in a shared and a global hash set and
 //! decides between them on the host): groups are numbered before accumulation, so that "shared" is a comparison of the
@@ -36,16 +42,18 @@
 
 use std::collections::HashMap;
 
+use arrow::datatypes::DataType;
 use pilaster_shaders::Tier;
 
 use crate::aggregate::partial::Partial;
-use crate::aggregate::{Aggregate, AggregateFunction, AggregateSpec, FloatSum};
+use crate::aggregate::{Aggregate, AggregateFunction, AggregateSpec};
 use crate::error::{Backend, Error, Result};
 use crate::expr::Expr;
 use crate::expr::wgsl::{self, ExprRequest, ValueInfo, ValueRequest};
 use crate::gpu::column::{DeviceBatch, DeviceColumns};
 
 mod decode;
+mod distinct;
 mod float;
 mod mode;
 mod program;
@@ -56,6 +64,7 @@ mod table;
 mod tests;
 mod values;
 
+use distinct::{FIRST_PAIRS, Set, SetStages, takes_set};
 use mode::Mode;
 use program::WORKGROUP;
 use stage::{Pass, PassRequest};
@@ -77,6 +86,8 @@ pub struct Capacity {
     pub slots: u64,
     /// Programs that share the groups, each with room for `groups`: what exceeds the device budget is done in parts.
     pub parts: u32,
+    /// Pairs of a group and a value that the table of a function over distinct values has room for.
+    pub pairs: u64,
 }
 
 impl Capacity {
@@ -84,7 +95,7 @@ impl Capacity {
     #[must_use]
     pub fn of_groups(groups: u64) -> Self {
         let groups = groups.clamp(1, 1 << 31);
-        Capacity { groups, slots: (groups * 2).next_power_of_two(), parts: 1 }
+        Capacity { groups, slots: (groups * 2).next_power_of_two(), parts: 1, pairs: 0 }
     }
 
     /// The same groups in `parts` parts (a power of two), and a quarter more: parts are not of one size.
@@ -93,8 +104,9 @@ impl Capacity {
             return self;
         }
         let share = |number: u64| number.div_ceil(u64::from(parts));
-        let part = Capacity::of_groups(share(self.groups.saturating_add(self.groups / 4)) + PART_SLACK);
-        Capacity { slots: part.slots.max(share(self.slots)), parts, ..part }
+        let room = |number: u64| share(number.saturating_add(number / 4)) + PART_SLACK;
+        let part = Capacity::of_groups(room(self.groups));
+        Capacity { slots: part.slots.max(share(self.slots)), parts, pairs: room(self.pairs), ..part }
     }
 }
 
@@ -159,10 +171,10 @@ pub enum Outcome {
 /// An aggregation over packed batches, ready to be written as a [`crate::gpu::Program`] and read back.
 #[derive(Debug, Clone)]
 pub struct GpuAggregate {
+    spec: AggregateSpec,
     batches: Vec<DeviceBatch>,
     settings: GpuAggregateSettings,
     binding_bytes: u64,
-    float_sum: FloatSum,
     operands: Operands,
     key_infos: Vec<ValueInfo>,
     operand_infos: Vec<ValueInfo>,
@@ -170,6 +182,10 @@ pub struct GpuAggregate {
     mode: Mode,
     passes: Vec<Pass>,
     hash: Option<HashStages>,
+    /// Distinct values that functions are computed from.
+    sets: Vec<SetStages>,
+    /// Per aggregate, its set.
+    set_of: Vec<Option<usize>>,
     capacity: Capacity,
     rows: u64,
 }
@@ -206,7 +222,7 @@ impl GpuAggregate {
         let first = writer.generate(spec.predicate.as_ref(), &spec.keys, &all, 0)?;
         let (key_infos, operand_infos) = first.values.split_at(spec.keys.len());
         let layout = |mode: &Mode| {
-            let occupied = matches!(mode, Mode::Direct { .. });
+            let occupied = matches!(mode, Mode::Direct { .. }) || spec.aggregates.iter().any(takes_set);
             StateLayout::new(spec, &operands, operand_infos, rows, occupied)
         };
         let mut mode = Mode::choose(key_infos, layout(&Mode::Hash)?.stride + 1, rows, settings.device_bytes);
@@ -225,11 +241,20 @@ impl GpuAggregate {
         let passes = passes.collect::<Result<Vec<_>>>()?;
         let (key_infos, operand_infos) = (key_infos.to_vec(), operand_infos.to_vec());
         let expected = settings.expected_groups.unwrap_or(FIRST_GROUPS).min(rows);
+        let (sets, set_of) = Set::all(spec);
+        let keys: &[Expr] = if let Mode::Direct { .. } = mode { &spec.keys } else { &[] };
+        let sets = sets.iter().map(|set| {
+            let exprs = writer.set(set, keys, &mode)?;
+            SetStages::new(exprs, keys.len(), &mode, tier)
+        });
+        let sets = sets.collect::<Result<Vec<_>>>()?;
         let mut aggregate = GpuAggregate {
+            spec: spec.clone(),
+            sets,
+            set_of,
             batches: columns.batches.clone(),
             settings,
             binding_bytes: tier.binding_bytes,
-            float_sum: spec.float_sum,
             operands,
             key_infos,
             operand_infos,
@@ -240,7 +265,7 @@ impl GpuAggregate {
             capacity: Capacity::of_groups(expected),
             rows,
         };
-        aggregate.capacity = aggregate.fitted(expected, 0);
+        aggregate.capacity = aggregate.fitted(expected, 0, FIRST_PAIRS.max(expected).min(rows));
         Ok(aggregate)
     }
 
@@ -256,6 +281,7 @@ impl GpuAggregate {
         if let Some(hash) = &mut self.hash {
             hash.reseed();
         }
+        self.sets.iter_mut().for_each(SetStages::reseed);
     }
 
     /// Programs that make up the aggregation. Their partial states have no group in common.
@@ -304,6 +330,15 @@ impl Writer<'_> {
         wgsl::generate(&ExprRequest { predicate, values: &values, columns, tier, stage_words })
     }
 
+    /// `evaluate` for keys, then the operands of a set. Behind a table, rows are known to be kept.
+    fn set(&self, set: &Set, keys: &[Expr], mode: &Mode) -> Result<wgsl::GeneratedExprs> {
+        let keys = keys.iter().map(|key| ValueRequest { expr: Some(key), filter: None });
+        let values: Vec<ValueRequest<'_>> = keys.chain(set.requests()).collect();
+        let predicate = self.spec.predicate.as_ref().filter(|_| *mode != Mode::Hash);
+        let (columns, tier) = (self.columns, self.tier);
+        wgsl::generate(&ExprRequest { predicate, values: &values, columns, tier, stage_words: 0 })
+    }
+
     /// The accumulate stage of a pass, with the operands that it reads. Behind a table, rows are known to be kept and
     /// their groups known: neither predicate nor keys are evaluated again. The layout was made from `infos`.
     fn pass(&self, mode: &Mode, layout: &StateLayout, infos: &[ValueInfo], index: usize) -> Result<Pass> {
@@ -328,18 +363,35 @@ impl Writer<'_> {
     }
 }
 
+/// Integers and decimals: their squares are summed exactly.
+fn is_exact(data_type: &DataType) -> bool {
+    data_type.is_integer() || (data_type.is_decimal() && !matches!(data_type, DataType::Decimal256(..)))
+}
+
 /// Refuses functions without states on the device.
 fn supports_function(aggregate: &Aggregate) -> Result<()> {
     use AggregateFunction as F;
     let function = &aggregate.function;
     let refused = |what: String| Err(Error::unsupported(what, Backend::Gpu));
-    if aggregate.distinct && !matches!(function, F::Min | F::Max) {
+    let repeats_matter = !matches!(function, F::Min | F::Max | F::BoolAnd | F::BoolOr | F::BitAnd | F::BitOr);
+    if takes_set(aggregate) && !matches!(function, F::Sum | F::Avg | F::BitXor) {
+        return Ok(());
+    }
+    if aggregate.distinct && repeats_matter && !takes_set(aggregate) {
         return refused(format!("{function} of distinct values"));
     }
     match (function, aggregate.inputs.as_slice()) {
         (F::CountRows, []) | (F::Count | F::Min | F::Max, [_]) => Ok(()),
         (F::Sum | F::Avg, [operand]) if operand.data_type().is_numeric() => Ok(()),
-        (F::Sum | F::Avg, [operand]) => refused(format!("{function} of {}", operand.data_type())),
+        (F::Variance { .. } | F::Stddev { .. }, [operand]) if is_exact(&operand.data_type()) => Ok(()),
+        (F::Variance { .. } | F::Stddev { .. }, [operand]) => {
+            refused(format!("{function} of {}", operand.data_type()))
+        }
+        (F::BoolAnd | F::BoolOr, [operand]) if operand.data_type() == DataType::Boolean => Ok(()),
+        (F::BitAnd | F::BitOr | F::BitXor, [operand]) if operand.data_type().is_integer() => Ok(()),
+        (F::BoolAnd | F::BoolOr | F::BitAnd | F::BitOr | F::BitXor | F::Sum | F::Avg, [operand]) => {
+            refused(format!("{function} of {}", operand.data_type()))
+        }
         (function, operands) => refused(format!("{function} of {} operands", operands.len())),
     }
 }

@@ -4,7 +4,8 @@
 //! for each batch:                      decodes of columns that came encoded
 //! for each batch, hash table only:     keys -> ... -> settle                  (table.rs)
 //! for each batch, then each pass:      accumulate
-//! read back: status of every generated stage, state, and with a table: its head, the keys of the groups
+//! for each batch and set of values:    pairs -> insert -> settle             (distinct.rs)
+//! read back: status of every generated stage, state; with a table: its head, the keys of the groups; pairs
 //! ```
 //! Batches of a table must be settled in order, and their rows find their groups in the same `row_slots`; so pass 0 follows
 //! each batch at once and `row_slots` is reused, unless later passes need every batch's.
@@ -14,6 +15,7 @@
 
 use super::Capacity;
 use super::GpuAggregate;
+use super::distinct::SetBuffers;
 use super::table::{TABLE_HEAD, Table};
 use crate::error::{Backend, Error, Result};
 use crate::expr::wgsl::STATUS_WORDS;
@@ -53,6 +55,7 @@ struct Shared {
     plans: Vec<BufferId>,
     statuses: Vec<BufferId>,
     table: Option<Table>,
+    sets: SetBuffers,
 }
 
 /// Buffers of a batch.
@@ -81,6 +84,8 @@ impl GpuAggregate {
                 self.find_groups(&mut program, table, &buffers, (index, batch, first_row), part)?;
             }
             self.accumulate(&mut program, &shared, &buffers, index, 0);
+            let (table, sets) = (shared.table.as_ref(), &shared.sets);
+            self.insert_pairs(&mut program, sets, table, &buffers, (index, batch, first_row))?;
             first_row += u64::from(batch.rows);
             resident.push(buffers);
         }
@@ -107,7 +112,8 @@ impl GpuAggregate {
             Some(hash) => Some(self.table_buffers(program, hash, batches)?),
             None => None,
         };
-        Ok(Shared { state, plans, statuses, table })
+        let sets = self.set_buffers(program, batches)?;
+        Ok(Shared { state, plans, statuses, table, sets })
     }
 
     fn batch_buffers(
@@ -159,6 +165,7 @@ impl GpuAggregate {
             whole(program, table.group_keys);
             program.read_back(table.status, 0, status_bytes);
         }
+        self.read_pairs(program, &shared.sets);
     }
 
     fn state_bytes(&self) -> Result<u64> {
@@ -168,9 +175,9 @@ impl GpuAggregate {
 
     /// The capacity for `groups` groups that keeps the budget: in one part, or in as many as it takes. Where no number of
     /// parts up to [`MOST_PARTS`] does, in one part, which [`GpuAggregate::program`] then refuses.
-    pub(super) fn fitted(&self, groups: u64, slots: u64) -> Capacity {
+    pub(super) fn fitted(&self, groups: u64, slots: u64, pairs: u64) -> Capacity {
         let whole = Capacity::of_groups(groups);
-        let whole = Capacity { slots: whole.slots.max(slots), ..whole };
+        let whole = Capacity { slots: whole.slots.max(slots), pairs, ..whole };
         if self.hash.is_none() {
             return whole;
         }

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use pilaster_shaders::{Request, Root, Shader, Tier, shader};
 
 use super::mode::{Digit, Mode, Site};
-use super::state::{Entry, Merge, Part, SlotKind, StateLayout};
+use super::state::{BitFold, Entry, Merge, Part, SlotKind, StateLayout};
 use super::{WORKGROUP, values};
 use crate::error::{Error, Result};
 use crate::expr::wgsl::{Class, GeneratedExprs, ValueInfo};
@@ -63,6 +63,9 @@ pub(super) fn accumulate(request: &PassRequest<'_>, exprs: GeneratedExprs) -> Re
     if parts.iter().any(|part| matches!(part.slot.kind, SlotKind::FloatSum { .. })) {
         text.push_str("//!use aggregate/float\n");
     }
+    if parts.iter().any(|part| matches!(part.slot.kind, SlotKind::Squares { .. })) {
+        text.push_str("//!use aggregate/square\n");
+    }
     if let Site::Private { .. } = site {
         text.push_str(&private_state(&entries, local_words));
     }
@@ -71,7 +74,13 @@ pub(super) fn accumulate(request: &PassRequest<'_>, exprs: GeneratedExprs) -> Re
         text.push_str(&update(request, &plan, &exprs.values, part));
     }
     text.push_str("}\n\n");
-    text.push_str(&group_of(request, &exprs.values, &plan));
+    match request.mode {
+        Mode::Hash => {}
+        Mode::Ungrouped => text.push_str(&group_of(&[], &[], 0)),
+        Mode::Direct { digits, .. } => {
+            text.push_str(&group_of(&exprs.values[..request.keys], digits, plan.digits_at));
+        }
+    }
     text.push_str(if *request.mode == Mode::Hash { HASH_MAIN } else { MAIN });
     let constants = local_constants(site, local_words, request.tier);
     let shader = compose(
@@ -183,8 +192,9 @@ fn private_state(entries: &[Entry], words: usize) -> String {
             Merge::Max => {
                 let _ = writeln!(text, "    local_max(0u, {local}u, private_state[{local}]);");
             }
-            Merge::Or => {
-                let _ = writeln!(text, "    local_or(0u, {local}u, private_state[{local}]);");
+            Merge::Or | Merge::Xor => {
+                let join = if entry.merge == Merge::Or { "or" } else { "xor" };
+                let _ = writeln!(text, "    local_{join}(0u, {local}u, private_state[{local}]);");
             }
         }
     }
@@ -220,6 +230,8 @@ fn update(request: &PassRequest<'_>, plan: &Plan, infos: &[ValueInfo], part: &Pa
             let (local, word, limbs) = (part.local, slot.first, accumulator.limbs);
             format!("        float{bits}_add(group, {local}u, {word}u, value_{}, {limbs}u);\n", info.index)
         }
+        (SlotKind::Bits { fold, .. }, Some(info)) => fold_bits(part, fold, info),
+        (SlotKind::Squares { limbs, words }, Some(info)) => squares(part, limbs, words, info),
         (_, None) => String::new(),
     };
     match info {
@@ -238,6 +250,40 @@ fn add(part: &Part, addends: impl Iterator<Item = String>) -> String {
             _ => writeln!(text, "        carry = site_add(group, {local}u, {word}u, {addend}, carry);"),
         };
     }
+    text
+}
+
+/// Joins the bits of a value, word by word. Values are sign-extended, and so is what their bits join to.
+fn fold_bits(part: &Part, fold: BitFold, info: &ValueInfo) -> String {
+    let (join, complement) = match fold {
+        BitFold::And => ("or", "~"),
+        BitFold::Or => ("or", ""),
+        BitFold::Xor => ("xor", ""),
+    };
+    let mut text = String::new();
+    for (at, word) in info.words_wgsl().into_iter().enumerate() {
+        let (local, state) = (part.local + at, part.slot.first + at);
+        let _ = writeln!(text, "        site_{join}(group, {local}u, {state}u, {complement}({word}));");
+    }
+    text
+}
+
+/// Adds the square of a value.
+fn squares(part: &Part, limbs: usize, words: usize, info: &ValueInfo) -> String {
+    let value = info.words_wgsl();
+    let top = value.last().cloned().unwrap_or_default();
+    let signed = info.range.is_none_or(|(least, _)| least < 0);
+    let sign = if signed { format!("bitcast<u32>(bitcast<i32>({top}) >> 31u)") } else { "0u".into() };
+    let word = |at: usize| value.get(at).cloned().unwrap_or_else(|| sign.clone());
+    let extended: Vec<String> = (0..4).map(word).collect();
+    let mut text = format!("        square_of(vec4<u32>({}), {limbs}u, {signed});\n", extended.join(", "));
+    text.push_str(&add(
+        part,
+        (0..words).map(|at| match at < 2 * limbs {
+            true => format!("square_word({at}u)"),
+            false => "0u".into(),
+        }),
+    ));
     text
 }
 
@@ -276,21 +322,19 @@ fn extreme(part: &Part, pass: usize, greatest: bool, words: &[String]) -> String
 }
 
 /// The group of a row that `evaluate` has just been called for; keys are its first values.
-fn group_of(request: &PassRequest<'_>, infos: &[ValueInfo], plan: &Plan) -> String {
+pub(super) fn group_of(keys: &[ValueInfo], digits: &[Digit], digits_at: usize) -> String {
     let mut text = String::from("fn group_of_row() -> u32 {\n    var group = 0u;\n");
-    if let Mode::Direct { digits, .. } = request.mode {
-        for (key, (info, digit)) in infos[..request.keys].iter().zip(digits).enumerate() {
-            let least = plan.digits_at + 2 * key;
-            // The range is below 2^32, so low words are enough.
-            let mut offset = format!("{} - plan[{least}u]", info.words_wgsl()[0]);
-            if digit.nullable {
-                offset = format!("select(0u, {offset} + 1u, valid_{})", info.index);
-            }
-            let _ = writeln!(text, "    group = group * plan[{}u] + ({offset});", least + 1);
+    for (key, (info, digit)) in keys.iter().zip(digits).enumerate() {
+        let least = digits_at + 2 * key;
+        // The range is below 2^32, so low words are enough.
+        let mut offset = format!("{} - plan[{least}u]", info.words_wgsl()[0]);
+        if digit.nullable {
+            offset = format!("select(0u, {offset} + 1u, valid_{})", info.index);
         }
+        let _ = writeln!(text, "    group = group * plan[{}u] + ({offset});", least + 1);
     }
     text.push_str("    return group;\n}\n");
-    if *request.mode == Mode::Hash { String::new() } else { text }
+    text
 }
 
 /// The words of `plan`, and where its parts start.
@@ -447,7 +491,7 @@ fn main(
 ";
 
 /// Words of a key; equal keys have equal words. `value_k` is zero under a null.
-fn canonical_words(key: &ValueInfo) -> Vec<String> {
+pub(super) fn canonical_words(key: &ValueInfo) -> Vec<String> {
     match key.class {
         Class::F32 => vec![format!("f32_canonical(value_{})", key.index)],
         Class::F64 => vec![
@@ -459,7 +503,7 @@ fn canonical_words(key: &ValueInfo) -> Vec<String> {
 }
 
 /// Composes generated text.
-fn compose(
+pub(super) fn compose(
     label: &str,
     text: &str,
     slots: &[(&str, &str)],

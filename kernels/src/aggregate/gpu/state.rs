@@ -8,6 +8,8 @@
 //! sum           by range x rows, two's compl. add with carry
 //! extreme       1 per 32 bits, highest first  max; complemented for min; 0 where no row came
 //! float sum     flags, positives, negatives   or; add with carry
+//! bits          1 per 32 bits                 or, complemented for and; xor
+//! squares       by range squared x rows       add with carry
 //! ```
 //! Aggregates share slots: `avg(x)`, `sum(x)` and `count(x)` are one sum and one count, and the count of a value that
 //! cannot be null is the count of rows.
@@ -17,6 +19,7 @@
 
 use std::collections::HashMap;
 
+use super::distinct::takes_set;
 use super::float;
 use crate::aggregate::{AggregateFunction, AggregateSpec};
 use crate::error::{Backend, Error, Result};
@@ -50,6 +53,10 @@ impl Operands {
         let mut operands = Operands::default();
         let mut seen: HashMap<Operand, usize> = HashMap::new();
         for aggregate in &spec.aggregates {
+            if takes_set(aggregate) {
+                operands.by_aggregate.push(None);
+                continue;
+            }
             let operand =
                 Operand { expr: aggregate.inputs.first().cloned(), filter: aggregate.filter.clone() };
             if operand.expr.is_none() && operand.filter.is_none() {
@@ -78,12 +85,29 @@ pub(super) enum SlotKind {
     Extreme { greatest: bool, words: usize },
     /// An exact float sum.
     FloatSum { accumulator: float::Accumulator },
+    /// The bits of all values, joined.
+    Bits { fold: BitFold, words: usize },
+    /// An exact sum of squares, of values whose magnitudes have `limbs` words.
+    Squares { limbs: usize, words: usize },
+}
+
+/// How the bits of two values become one.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) enum BitFold {
+    /// Complements are joined by or, so that the state of no rows is zero.
+    And,
+    Or,
+    Xor,
 }
 
 impl SlotKind {
     pub fn words(self) -> usize {
         match self {
-            SlotKind::Count { words } | SlotKind::Sum { words } | SlotKind::Extreme { words, .. } => words,
+            SlotKind::Count { words }
+            | SlotKind::Sum { words }
+            | SlotKind::Extreme { words, .. }
+            | SlotKind::Bits { words, .. }
+            | SlotKind::Squares { words, .. } => words,
             SlotKind::FloatSum { accumulator } => accumulator.words(),
         }
     }
@@ -113,6 +137,7 @@ pub(super) enum Merge {
     Add,
     Max,
     Or,
+    Xor,
 }
 
 /// Words of a slot that one pass fills: where in workgroup memory, where in the state, how many.
@@ -135,9 +160,28 @@ pub(super) struct Part {
 /// Slots of an aggregate.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum AggregateSlots {
-    Count { count: usize },
-    Sum { sum: usize, count: usize },
-    Extreme { best: usize, count: usize },
+    Count {
+        count: usize,
+    },
+    Sum {
+        sum: usize,
+        count: usize,
+    },
+    Extreme {
+        best: usize,
+        count: usize,
+    },
+    Bits {
+        bits: usize,
+        count: usize,
+    },
+    Moments {
+        sum: usize,
+        squares: usize,
+        count: usize,
+    },
+    /// None: the state is made of distinct values.
+    Set,
 }
 
 /// All slots of a spec.
@@ -165,7 +209,10 @@ impl StateLayout {
             layout.count(None, infos);
         }
         for (aggregate, &operand) in spec.aggregates.iter().zip(&operands.by_aggregate) {
-            let slots = layout.aggregate(&aggregate.function, operand, infos)?;
+            let slots = match takes_set(aggregate) {
+                true => AggregateSlots::Set,
+                false => layout.aggregate(&aggregate.function, operand, infos)?,
+            };
             layout.aggregates.push(slots);
         }
         Ok(layout)
@@ -195,7 +242,25 @@ impl StateLayout {
                     count,
                 })
             }
-            function => Err(Error::unsupported(function, Backend::Gpu)),
+            AggregateFunction::Variance { .. } | AggregateFunction::Stddev { .. } => {
+                let info = info(operand)?;
+                let (sum, squares) = (sum_kind(info, self.rows)?, squares_kind(info, self.rows)?);
+                Ok(AggregateSlots::Moments {
+                    sum: self.slot(sum, operand),
+                    squares: self.slot(squares, operand),
+                    count,
+                })
+            }
+            function => match bit_fold(function) {
+                Some(fold) => {
+                    let words = info(operand)?.class.words();
+                    Ok(AggregateSlots::Bits {
+                        bits: self.slot(SlotKind::Bits { fold, words }, operand),
+                        count,
+                    })
+                }
+                None => Err(Error::unsupported(function, Backend::Gpu)),
+            },
         }
     }
 
@@ -243,8 +308,13 @@ impl Part {
     pub fn entries(&self, pass: usize) -> Vec<Entry> {
         let (local, word) = (self.local, self.slot.first);
         match self.slot.kind {
-            SlotKind::Count { words } | SlotKind::Sum { words } => {
+            SlotKind::Count { words } | SlotKind::Sum { words } | SlotKind::Squares { words, .. } => {
                 vec![Entry { merge: Merge::Add, local, word, words }]
+            }
+            SlotKind::Bits { fold, words } => {
+                let merge = if fold == BitFold::Xor { Merge::Xor } else { Merge::Or };
+                let bits = |at| Entry { merge, local: local + at, word: word + at, words: 1 };
+                (0..words).map(bits).collect()
             }
             SlotKind::Extreme { .. } => vec![Entry { merge: Merge::Max, local, word: word + pass, words: 1 }],
             SlotKind::FloatSum { accumulator: float::Accumulator { limbs, .. } } => {
@@ -256,25 +326,54 @@ impl Part {
     }
 }
 
+/// The fold of a function over bits.
+pub(super) fn bit_fold(function: &AggregateFunction) -> Option<BitFold> {
+    match function {
+        AggregateFunction::BoolAnd | AggregateFunction::BitAnd => Some(BitFold::And),
+        AggregateFunction::BoolOr | AggregateFunction::BitOr => Some(BitFold::Or),
+        AggregateFunction::BitXor => Some(BitFold::Xor),
+        _ => None,
+    }
+}
+
 /// A sum wide enough for `rows` values of the operand's range, or of its class where no range is known.
 fn sum_kind(info: &ValueInfo, rows: u64) -> Result<SlotKind> {
+    match info.class {
+        Class::F32 => return Ok(SlotKind::FloatSum { accumulator: float::FLOAT32 }),
+        Class::F64 => return Ok(SlotKind::FloatSum { accumulator: float::FLOAT64 }),
+        _ => {}
+    }
+    let value_bits = value_bits(info)?;
+    // The product of two magnitudes has at most as many bits as both together; one more is the sign.
+    let words = (value_bits + bits(u128::from(rows)) + 1).div_ceil(32);
+    Ok(SlotKind::Sum { words })
+}
+
+/// Words of the sums that accumulators of moments take over.
+pub(super) const SUM_WORDS: usize = 10;
+
+/// A sum of squares wide enough for `rows` values: below 2^256 times 2^63.
+fn squares_kind(info: &ValueInfo, rows: u64) -> Result<SlotKind> {
+    let value_bits = value_bits(info)?;
+    let words = (2 * value_bits + bits(u128::from(rows)) + 1).div_ceil(32);
+    if words > SUM_WORDS {
+        return Err(Error::unsupported(format!("squares of {rows} values at once"), Backend::Gpu));
+    }
+    Ok(SlotKind::Squares { limbs: value_bits.div_ceil(32).max(1), words })
+}
+
+/// Bits of the greatest magnitude of an integer.
+fn value_bits(info: &ValueInfo) -> Result<usize> {
     let class_bits = match info.class {
         Class::I32 => 32,
         Class::I64 => 64,
         Class::I128 => 128,
-        Class::F32 => return Ok(SlotKind::FloatSum { accumulator: float::FLOAT32 }),
-        Class::F64 => return Ok(SlotKind::FloatSum { accumulator: float::FLOAT64 }),
-        Class::Code | Class::Bool => {
-            return Err(Error::unsupported(format!("sum of {}", info.data_type), Backend::Gpu));
-        }
+        _ => return Err(Error::unsupported(format!("sum of {}", info.data_type), Backend::Gpu)),
     };
-    let value_bits = match info.range {
+    Ok(match info.range {
         Some((least, greatest)) => bits(least.unsigned_abs().max(greatest.unsigned_abs())),
         None => class_bits,
-    };
-    // The product of two magnitudes has at most as many bits as both together; one more is the sign.
-    let words = (value_bits + bits(u128::from(rows)) + 1).div_ceil(32);
-    Ok(SlotKind::Sum { words })
+    })
 }
 
 fn bits(magnitude: u128) -> usize {

@@ -105,7 +105,7 @@ impl HashStages {
     }
 }
 
-fn draw_seed() -> u32 {
+pub(super) fn draw_seed() -> u32 {
     RandomState::new().hash_one(0) as u32
 }
 
@@ -167,6 +167,11 @@ impl GpuAggregate {
         }
     }
 
+    /// Bits of the hash in use.
+    pub(super) fn hash_mask(&self) -> u32 {
+        u32::MAX.checked_shr(32 - self.settings.hash_bits.min(32)).unwrap_or(0)
+    }
+
     /// Bytes that a group takes on the device: states, key, and its slots.
     fn group_bytes(&self) -> u64 {
         let width = self.hash.as_ref().map_or(0, |hash| hash.layout.width);
@@ -193,7 +198,7 @@ impl GpuAggregate {
         }
         let head = BufferInit::Upload(vec![(0, Buffer::from_slice_ref(head))]);
         let table = program.buffer("aggregate/table", (slots + TABLE_HEAD as u64) * 4, head);
-        let mut words = |label: &str, words: u64| program.buffer(label, words * 4, BufferInit::Zero);
+        let mut words = |label: &str, words: u64| program.buffer(label, words.max(1) * 4, BufferInit::Zero);
         let status = words("aggregate/status", STATUS_WORDS as u64);
         let row_keys = words("aggregate/row_keys", u64::from(most_rows) * width);
         let group_keys = words("aggregate/group_keys", groups * width);
@@ -232,8 +237,7 @@ impl GpuAggregate {
         let parameters = hash.exprs.parameters(batch, first_row, &stage_words)?;
         let parameters = program.upload_words("aggregate/parameters", &parameters);
         let (rows, tiles) = (buffers.rows, buffers.rows.div_ceil(TILE));
-        let hash_mask = u32::MAX.checked_shr(32 - self.settings.hash_bits.min(32)).unwrap_or(0);
-        let shape = [rows, hash.layout.width as u32, hash.seed, hash_mask, rows.min(SAMPLE), tiles];
+        let shape = [rows, hash.layout.width as u32, hash.seed, self.hash_mask(), rows.min(SAMPLE), tiles];
         let shape = program.upload_words("aggregate/shape", &shape);
         let plain = grid(rows, 1, MOST_PLAIN_WORKGROUPS);
         let RowBuffers { slots, order } = table.rows(index);

@@ -11,7 +11,7 @@ use pilaster_shaders::{Request, Root, Tier, shader};
 use super::mode::{DIRECT_GROUPS, Digit, Mode, Site};
 use super::stage::{ENTRY_WORDS, KeyLayout, PLAN_HEAD};
 use super::state::{AggregateSlots, Merge, Operands, SlotKind, StateLayout};
-use super::{Capacity, program, values};
+use super::{Capacity, table, values};
 use crate::aggregate::{Aggregate, AggregateFunction, AggregateSpec, FloatSum};
 use crate::expr::Expr;
 use crate::expr::wgsl::{Class, ValueInfo};
@@ -71,12 +71,17 @@ fn host_and_shaders_agree_on_places() {
         [plan("PLAN_ENTRIES"), plan("PLAN_GROUPS"), plan("PLAN_STATE_STRIDE"), plan("PLAN_LOCAL_STRIDE")],
         [0, 1, 2, 3]
     );
-    let merges = [("ENTRY_ADD", Merge::Add), ("ENTRY_MAX", Merge::Max), ("ENTRY_OR", Merge::Or)];
+    let merges = [
+        ("ENTRY_ADD", Merge::Add),
+        ("ENTRY_MAX", Merge::Max),
+        ("ENTRY_OR", Merge::Or),
+        ("ENTRY_XOR", Merge::Xor),
+    ];
     for (name, merge) in merges {
         assert_eq!(plan(name), merge as u32, "{name}");
     }
     let table = |name| constant("aggregate/table", name) as usize;
-    assert_eq!(table("TABLE_HEAD"), program::TABLE_HEAD);
+    assert_eq!(table("TABLE_HEAD"), table::TABLE_HEAD);
     assert_eq!(["TABLE_GROUPS", "TABLE_OVERFLOW", "TABLE_CAPACITY", "TABLE_MASK"].map(table), [0, 1, 2, 3]);
 }
 
@@ -191,7 +196,7 @@ fn sites_fit_workgroup_memory() {
         }
     }
     assert_eq!(Site::choose(&direct(6), &layout, 14, 16 << 10), Site::Local { groups: 6, copies: 32 });
-    assert_eq!(Site::choose(&Mode::Hash, &layout, 14, 16 << 10), Site::Hybrid { groups: 292 });
+    assert_eq!(Site::choose(&Mode::Hash, &layout, 14, 16 << 10), Site::Hybrid { groups: 256 });
     assert_eq!(Site::choose(&Mode::Ungrouped, &layout, 5000, 16 << 10), Site::Global);
     let floats = layout_of(&[(Sum, Some(0))], &[info(0, Class::F64, false, None)], 1, false);
     assert!(matches!(Site::choose(&Mode::Ungrouped, &floats, 136, 16 << 10), Site::Local { groups: 1, .. }));

@@ -8,7 +8,10 @@ use arrow::datatypes::DataType;
 use pilaster::device::{Device, ShaderMode};
 use pilaster::run::Cancellation;
 use pilaster_kernels::aggregate::cpu::CpuAggregate;
-use pilaster_kernels::aggregate::gpu::{Capacity, GpuAggregate, GpuAggregateSettings, Grouping, Outcome};
+use pilaster_kernels::aggregate::gpu::{
+    Capacity, GpuAggregate, GpuAggregateSettings, Grouping, Outcome, Partitioning,
+};
+use pilaster_kernels::aggregate::partial::Partial;
 use pilaster_kernels::aggregate::{Aggregate, AggregateSpec};
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::filter::gpu::{self as filter, GpuFilter};
@@ -34,6 +37,12 @@ pub struct Hostility {
     pub hash_table: bool,
     /// Groups that the hash table has room for at first.
     pub first_groups: Option<u64>,
+    /// Rows enter the hash table in the order of a digit of so many bits.
+    pub digit_bits: Option<u32>,
+    /// Bits of the hash that are left.
+    pub hash_bits: Option<u32>,
+    /// Device budget.
+    pub device_bytes: Option<u64>,
     /// Rows that the output of a filter has room for at first.
     pub first_rows: Option<u64>,
     /// Each batch is a program of its own; partial states merge.
@@ -46,6 +55,10 @@ pub struct Gpu {
     pub hostility: Hostility,
     /// Hash tables that were too small at first.
     pub retries: AtomicUsize,
+    /// Most parts that a table was cut into.
+    pub parts: AtomicUsize,
+    /// Most digits that the rows of a table were partitioned by.
+    pub digits: AtomicUsize,
     /// Changes each shader before it goes to the device: the planted error of the checker's tests.
     pub sabotage: Option<fn(&Shader) -> Shader>,
 }
@@ -54,7 +67,9 @@ impl Gpu {
     /// The device of this run; none, as a counted skip of `test`, where there is none.
     pub fn open(test: &str, mode: ShaderMode) -> Option<Gpu> {
         let device = device(test, mode)?;
-        Some(Gpu { device, hostility: Hostility::default(), retries: AtomicUsize::new(0), sabotage: None })
+        let count = AtomicUsize::default;
+        let (retries, parts, digits) = (count(), count(), count());
+        Some(Gpu { device, hostility: Hostility::default(), retries, parts, digits, sabotage: None })
     }
 
     pub fn hostile(self, hostility: Hostility) -> Gpu {
@@ -83,6 +98,21 @@ impl Gpu {
         pack(&batches, &input.types, used, self.hostility.arena_bytes.unwrap_or(limit).min(limit))
     }
 
+    /// All parts of an aggregation, or the room they need.
+    fn parts(&self, aggregate: &GpuAggregate) -> Result<std::result::Result<Vec<Partial>, Capacity>> {
+        self.parts.fetch_max(aggregate.parts() as usize, Relaxed);
+        let mut partials = Vec::new();
+        for part in 0..aggregate.parts() {
+            let output = self.run(&aggregate.program(part)?)?;
+            self.digits.fetch_max(aggregate.digits(&output) as usize, Relaxed);
+            match aggregate.decode(&output)? {
+                Outcome::Partial(partial) => partials.push(partial),
+                Outcome::Retry(capacity) => return Ok(Err(capacity)),
+            }
+        }
+        Ok(Ok(partials))
+    }
+
     fn partials(&self, spec: &AggregateSpec, input: &Batches, whole: &mut CpuAggregate) -> Result<()> {
         let operands = spec.aggregates.iter().flat_map(Aggregate::exprs);
         let used = columns_of(spec.predicate.iter().chain(&spec.keys).chain(operands));
@@ -90,13 +120,17 @@ impl Gpu {
         let settings = GpuAggregateSettings {
             expected_groups: self.hostility.first_groups,
             grouping: if self.hostility.hash_table { Grouping::HashTable } else { Grouping::Auto },
-            ..GpuAggregateSettings::default()
+            partitioning: self.hostility.digit_bits.map_or(Partitioning::Auto, Partitioning::Digits),
+            hash_bits: self.hostility.hash_bits.unwrap_or(32),
+            device_bytes: self.hostility.device_bytes.unwrap_or(u64::MAX),
         };
         let mut aggregate = GpuAggregate::new(spec, &columns, self.device.tier(), settings)?;
         for _ in 0..12 {
-            match aggregate.decode(&self.run(&aggregate.program()?)?)? {
-                Outcome::Partial(partial) => return whole.merge_partial(&partial),
-                Outcome::Retry(capacity) => {
+            match self.parts(&aggregate)? {
+                Ok(partials) => {
+                    return partials.iter().try_for_each(|partial| whole.merge_partial(partial));
+                }
+                Err(capacity) => {
                     assert!(capacity.slots > Capacity::of_groups(1).slots, "a retry asks for more");
                     self.retries.fetch_add(1, Relaxed);
                     aggregate.resize(capacity);

@@ -114,7 +114,7 @@ fn on_every_tier() {
         ] {
             let aggregate = prepare(&spec(keys, inputs), tier, grouping);
             assert_eq!(aggregate.mode_name(), name);
-            let program = aggregate.program().unwrap();
+            let program = aggregate.program(0).unwrap();
             assert_eq!(
                 program.stages.len(),
                 stages * columns().batches.len(),
@@ -136,7 +136,7 @@ fn text_depends_on_shape_only() {
         let spec = AggregateSpec { predicate: None, keys, aggregates, float_sum: FloatSum::Fast };
         let settings = GpuAggregateSettings::default();
         let aggregate = GpuAggregate::new(&spec, &columns, &Tier::BASELINE, settings).unwrap();
-        aggregate.program().unwrap().stages[0].shader.id
+        aggregate.program(0).unwrap().stages[0].shader.id
     };
     assert_eq!(number(100), number(90));
 }
@@ -150,7 +150,7 @@ fn nothing(program: &Program) -> ProgramOutput {
 #[test]
 fn no_rows_give_one_group_or_none() {
     let aggregate = prepare(&spec(&[], &[0, 1, 5]), &Tier::BASELINE, Grouping::Auto);
-    let output = nothing(&aggregate.program().unwrap());
+    let output = nothing(&aggregate.program(0).unwrap());
     let Outcome::Partial(partial) = aggregate.decode(&output).unwrap() else { panic!() };
     assert_eq!((partial.groups, partial.keys.len()), (1, 0));
     for (state, aggregate) in partial.states.iter().zip(&aggregates(&[0, 1, 5])) {
@@ -168,7 +168,7 @@ fn no_rows_give_one_group_or_none() {
     }
     for grouping in [Grouping::Auto, Grouping::HashTable] {
         let aggregate = prepare(&spec(&[1, 2], &[0]), &Tier::BASELINE, grouping);
-        let output = nothing(&aggregate.program().unwrap());
+        let output = nothing(&aggregate.program(0).unwrap());
         let Outcome::Partial(partial) = aggregate.decode(&output).unwrap() else { panic!() };
         assert_eq!((partial.groups, partial.keys.len(), partial.keys[0].len()), (0, 2, 0));
         assert_eq!(partial.keys[0].data_type(), &DataType::Utf8);
@@ -179,7 +179,7 @@ fn no_rows_give_one_group_or_none() {
 fn overflow_asks_for_more_room_and_then_for_another_backend() {
     let mut aggregate = prepare(&spec(&[0], &[]), &Tier::BASELINE, Grouping::HashTable);
     let first = aggregate.capacity;
-    let mut output = nothing(&aggregate.program().unwrap());
+    let mut output = nothing(&aggregate.program(0).unwrap());
     output.words[2][1] = 2;
     let mut rounds = 0;
     let error = loop {
@@ -187,7 +187,7 @@ fn overflow_asks_for_more_room_and_then_for_another_backend() {
             Ok(Outcome::Retry(larger)) => {
                 assert!(larger.slots > aggregate.capacity.slots && larger.groups >= first.groups);
                 aggregate.resize(larger);
-                output = nothing(&aggregate.program().unwrap());
+                output = nothing(&aggregate.program(0).unwrap());
                 output.words[2][1] = 2;
                 rounds += 1;
             }
@@ -202,17 +202,17 @@ fn overflow_asks_for_more_room_and_then_for_another_backend() {
 fn budgets_are_kept() {
     let settings = GpuAggregateSettings { device_bytes: 1000, ..GpuAggregateSettings::default() };
     let aggregate = GpuAggregate::new(&spec(&[1], &[5]), &columns(), &Tier::BASELINE, settings).unwrap();
-    let error = aggregate.program().unwrap_err();
+    let error = aggregate.program(0).unwrap_err();
     assert!(matches!(error, Error::OutOfMemory { backend: Backend::Gpu, limit_bytes: 1000, .. }), "{error}");
     let mut aggregate = prepare(&spec(&[0], &[]), &Tier::BASELINE, Grouping::HashTable);
-    aggregate.resize(Capacity { groups: 1 << 31, slots: 1 << 62 });
-    assert!(aggregate.program().is_err_and(|error| error.is_device_failure()));
+    aggregate.resize(Capacity { groups: 1 << 31, slots: 1 << 62, parts: 1, pairs: 0 });
+    assert!(aggregate.program(0).is_err_and(|error| error.is_device_failure()));
 }
 
 #[test]
 fn read_backs_that_cannot_be_are_device_failures() {
     let aggregate = prepare(&spec(&[1], &[1]), &Tier::BASELINE, Grouping::HashTable);
-    let program = aggregate.program().unwrap();
+    let program = aggregate.program(0).unwrap();
     let mut output = nothing(&program);
     output.words[2][0] = u32::MAX;
     assert!(aggregate.decode(&output).is_err_and(|error| error.is_device_failure()));
