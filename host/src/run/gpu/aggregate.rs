@@ -1,11 +1,12 @@
 //! Aggregation on the device: one program per round, partial states merged on the host.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use pilaster_kernels::aggregate::AggregateSpec;
 use pilaster_kernels::aggregate::cpu::CpuAggregate;
-use pilaster_kernels::aggregate::gpu::{Capacity, GpuAggregate, GpuAggregateSettings, Outcome};
+use pilaster_kernels::aggregate::gpu::{Capacity, FIRST_GROUPS, GpuAggregate, GpuAggregateSettings, Outcome};
 use pilaster_kernels::aggregate::partial::Partial;
 use pilaster_kernels::{Error, Result};
 
@@ -37,7 +38,8 @@ pub(super) fn run(
             return Err(Error::invalid("a pipeline without an aggregation"));
         };
         let spec = branch.aggregate_spec(aggregation)?;
-        Ok(DeviceBranch { spec, rounds: Rounds::new(query, branch, reading)? })
+        let rounds = Rounds::new(query, branch, reading)?;
+        Ok(DeviceBranch { spec, rounds, groups: AtomicU64::new(0) })
     });
     let sink = GpuAggregateSink {
         lane,
@@ -64,6 +66,8 @@ pub(super) fn run(
 struct DeviceBranch {
     spec: AggregateSpec,
     rounds: Rounds,
+    /// The most groups that a round has had: the next one's table starts with room for them.
+    groups: AtomicU64,
 }
 
 struct GpuAggregateSink<'a> {
@@ -157,8 +161,10 @@ impl GpuAggregateSink<'_> {
     /// The groups of some chunks: one partial for each part that the table was cut into.
     fn program(&self, branch: &DeviceBranch, chunks: &[Chunk]) -> Result<Vec<Partial>> {
         let (query, device) = (self.lane.query, self.lane.device);
+        let known = branch.groups.load(Relaxed);
         let settings = GpuAggregateSettings {
             device_bytes: device.memory().limit_bytes(),
+            expected_groups: (known > 0).then(|| FIRST_GROUPS.max(known + known / 4)),
             ..GpuAggregateSettings::default()
         };
         let mut aggregate = query.on_pool(|| {
@@ -168,6 +174,8 @@ impl GpuAggregateSink<'_> {
         for _ in 0..MAX_RESIZES {
             match self.parts(&aggregate)? {
                 Ok(partials) => {
+                    let groups = partials.iter().map(|partial| partial.groups as u64).sum();
+                    branch.groups.fetch_max(groups, Relaxed);
                     let mut tally = self.lane.tally.lock();
                     tally.note("mode", aggregate.mode_name());
                     if partials.len() > 1 {

@@ -220,7 +220,7 @@ impl GpuAggregate {
 }
 
 /// Sums as the accumulators of moments have them: `high * 2^256 + low`, with `low` signed, lowest byte first.
-fn exact_sums<'a>(sums: impl Iterator<Item = &'a [u32]>) -> ArrayRef {
+pub(super) fn exact_sums<'a>(sums: impl Iterator<Item = &'a [u32]>) -> ArrayRef {
     let mut bytes = Vec::new();
     for words in sums {
         let sign = if words.last().is_some_and(|word| word >> 31 == 1) { u32::MAX } else { 0 };
@@ -234,7 +234,7 @@ fn exact_sums<'a>(sums: impl Iterator<Item = &'a [u32]>) -> ArrayRef {
 }
 
 /// The word that an accumulator of bits has on the CPU: sign-extended, unsigned words bit for bit, booleans 0 and 1.
-fn joined_bits(fold: BitFold, words: &[u32], class: Class) -> i64 {
+pub(super) fn joined_bits(fold: BitFold, words: &[u32], class: Class) -> i64 {
     let words: Vec<u32> = words.iter().map(|&word| if fold == BitFold::And { !word } else { word }).collect();
     let word = values::integer(class, &words) as i64;
     if class == Class::Bool { word & 1 } else { word }

@@ -39,10 +39,10 @@ const SAMPLE: u32 = 1 << 16;
 
 /// Rows that a workgroup partitions: `WG * PARTITION_ITEMS` of `aggregate/partition.wgsl`. A digit of 256 gets 16 rows of
 /// them on average, two or more whole cache lines of keys.
-const TILE: u32 = 4096;
+pub(super) const TILE: u32 = 4096;
 
 /// Most digits, as in `aggregate/partition.wgsl`: their counts are one word for each invocation.
-const MOST_DIGITS: u32 = 256;
+pub(super) const MOST_DIGITS: u32 = 256;
 
 /// Counts that one workgroup of the scan takes: `scan_block()` of `scan/block`.
 const SCAN_BLOCK: u32 = 1024;
@@ -54,12 +54,12 @@ const UNPARTITIONED_KIB: u32 = 8 << 10;
 const PARTITION_KIB: u32 = 1 << 10;
 
 /// `CHOOSE` of `aggregate/choose.wgsl`.
-const CHOOSE: u32 = u32::MAX;
+pub(super) const CHOOSE: u32 = u32::MAX;
 
 /// Byte offsets of the workgroup counts in `sizes`, see `aggregate/choose.wgsl`.
-const SIZES_TILES: u64 = 4;
-const SIZES_BLOCKS: u64 = 16;
-const SIZES_SPINE: u64 = 28;
+pub(super) const SIZES_TILES: u64 = 4;
+pub(super) const SIZES_BLOCKS: u64 = 16;
+pub(super) const SIZES_SPINE: u64 = 28;
 const SIZES_WORDS: u64 = 10;
 
 /// Stages of the hash table, composed.

@@ -4,7 +4,7 @@ mod composed;
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, StringArray};
+use arrow::array::{ArrayRef, AsArray, StringArray};
 use arrow::datatypes::{DataType, i256};
 use pilaster_shaders::{Request, Root, Tier, shader};
 
@@ -52,10 +52,17 @@ use AggregateFunction::{Avg, Count, CountRows, Max, Min, Sum};
 /// The value of `const name: u32 = ...` in a module of the library.
 fn constant(module: &str, name: &str) -> u32 {
     let text = format!("//!use {module}\n@compute @workgroup_size(1) fn main() {{ }}");
-    let root = Root::Generated(&text);
-    let tier = &Tier::BASELINE;
-    let composed =
-        shader(&Request { label: module, root, slots: &[], constants: &[], tier }).unwrap().wgsl.clone();
+    constant_in(Root::Generated(&text), name)
+}
+
+/// Likewise, in a stage of the library.
+fn constant_of_stage(stage: &str, name: &str) -> u32 {
+    constant_in(Root::Library(stage), name)
+}
+
+fn constant_in(root: Root<'_>, name: &str) -> u32 {
+    let request = Request { label: "constants", root, slots: &[], constants: &[], tier: &Tier::BASELINE };
+    let composed = shader(&request).unwrap().wgsl.clone();
     let definition = format!("const {name}: u32 = ");
     let value = composed.lines().find_map(|line| line.trim().strip_prefix(&definition)).unwrap();
     let value = value.split('u').next().unwrap();
@@ -80,9 +87,82 @@ fn host_and_shaders_agree_on_places() {
     for (name, merge) in merges {
         assert_eq!(plan(name), merge as u32, "{name}");
     }
-    let table = |name| constant("aggregate/table", name) as usize;
+    let table = |name: &str| constant("aggregate/table", name) as usize;
     assert_eq!(table("TABLE_HEAD"), table::TABLE_HEAD);
-    assert_eq!(["TABLE_GROUPS", "TABLE_OVERFLOW", "TABLE_CAPACITY", "TABLE_MASK"].map(table), [0, 1, 2, 3]);
+    let head = ["GROUPS", "OVERFLOW", "CAPACITY", "MASK", "SAMPLED", "DISTINCT", "ESTIMATE", "DIGITS"];
+    assert_eq!(head.map(|name| table(&format!("TABLE_{name}"))), [0, 1, 2, 3, 4, 5, 6, 7]);
+    let shape = ["ROWS", "WIDTH", "SEED", "HASH_MASK", "SAMPLE", "TILES"];
+    assert_eq!(shape.map(|name| table(&format!("SHAPE_{name}"))), [0, 1, 2, 3, 4, 5]);
+}
+
+#[test]
+fn host_and_stages_of_the_partition_agree() {
+    let choose = |name: &str| constant_of_stage("aggregate/choose", name);
+    assert_eq!(choose("CHOOSE"), table::CHOOSE);
+    assert_eq!(1 << choose("MOST_DIGIT_BITS"), table::MOST_DIGITS);
+    let sizes = [table::SIZES_TILES, table::SIZES_BLOCKS, table::SIZES_SPINE];
+    assert_eq!(["SIZES_TILES", "SIZES_BLOCKS", "SIZES_SPINE"].map(|name| u64::from(choose(name)) * 4), sizes);
+    let choice = ["ROWS", "TILES", "FORCED", "ALL_ROWS", "UNPARTITIONED_KIB", "PARTITION_KIB", "GROUP_BYTES"];
+    assert_eq!(choice.map(|name| choose(&format!("CHOICE_{name}"))), [0, 1, 2, 3, 4, 5, 6]);
+    assert_eq!(choose("CHOICE_SCAN_BLOCK"), 7);
+    let count = |name| constant_of_stage("aggregate/partition_count", name);
+    assert_eq!(count("PARTITION_ITEMS") * super::program::WORKGROUP, table::TILE);
+    assert_eq!(count("PARTITION_DIGITS"), table::MOST_DIGITS);
+}
+
+#[test]
+fn sums_of_squares_are_as_wide_as_range_squared_times_rows() {
+    let squares = |class, range, rows| {
+        let function = AggregateFunction::Variance { sample: true };
+        let layout = layout_of(&[(function, Some(0))], &[info(0, class, false, range)], rows, false);
+        let AggregateSlots::Moments { squares, .. } = layout.aggregates[0] else { unreachable!() };
+        layout.slots[squares].kind
+    };
+    assert_eq!(squares(Class::I32, Some((-10, 10)), 1 << 20), SlotKind::Squares { limbs: 1, words: 1 });
+    assert_eq!(squares(Class::I32, None, u32::MAX.into()), SlotKind::Squares { limbs: 1, words: 4 });
+    assert_eq!(squares(Class::I64, None, 1 << 20), SlotKind::Squares { limbs: 2, words: 5 });
+    assert_eq!(squares(Class::I128, None, 1 << 40), SlotKind::Squares { limbs: 4, words: 10 });
+}
+
+#[test]
+fn bits_come_back_as_the_accumulator_has_them() {
+    use super::state::BitFold::{And, Or, Xor};
+    let joined = super::decode::joined_bits;
+    assert_eq!(joined(And, &[!0b1100], Class::I32), 0b1100);
+    assert_eq!(joined(And, &[1], Class::I32), -2);
+    assert_eq!(joined(Or, &[1 << 31], Class::I32), i64::from(i32::MIN));
+    assert_eq!(joined(Xor, &[5, 1 << 31], Class::I64), i64::MIN + 5);
+    // UInt64 beyond the signed range: bit for bit.
+    assert_eq!(joined(Or, &[7, 1 << 31, 0, 0], Class::I128), i64::MIN + 7);
+    assert_eq!(joined(And, &[!1], Class::Bool), 1);
+    assert_eq!(joined(And, &[u32::MAX], Class::Bool), 0);
+}
+
+#[test]
+fn sums_of_moments_have_a_signed_low_part() {
+    let bytes = |words: &[u32]| {
+        let array = super::decode::exact_sums(std::iter::once(words));
+        array.as_fixed_size_binary().value(0).to_vec()
+    };
+    let total = |low: i256, high: i64| [&low.to_le_bytes()[..], &high.to_le_bytes()].concat();
+    assert_eq!(bytes(&[7]), total(i256::from_i128(7), 0));
+    assert_eq!(bytes(&[u32::MAX, u32::MAX]), total(i256::from_i128(-1), 0));
+    // 2^255 is -2^255 and one high; 2^256 is one high.
+    assert_eq!(bytes(&[0, 0, 0, 0, 0, 0, 0, 1 << 31, 0]), total(i256::MIN, 1));
+    assert_eq!(bytes(&[0, 0, 0, 0, 0, 0, 0, 0, 1, 0]), total(i256::ZERO, 1));
+}
+
+#[test]
+fn parts_have_room_for_their_share_and_more() {
+    let whole = Capacity { pairs: 10_000, ..Capacity::of_groups(100_000) };
+    assert_eq!(whole.in_parts(1), whole);
+    for parts in [2, 8, 64] {
+        let part = whole.in_parts(parts);
+        assert_eq!(part.parts, parts);
+        assert!(part.groups * u64::from(parts) >= whole.groups + whole.groups / 4);
+        assert!(part.pairs * u64::from(parts) >= whole.pairs + whole.pairs / 4);
+        assert!(part.slots.is_power_of_two() && part.slots >= 2 * part.groups);
+    }
 }
 
 #[test]

@@ -9,9 +9,9 @@ use arrow::datatypes::DataType;
 use pilaster_shaders::Tier;
 
 use super::{Avg, Count, CountRows, Max, Min, Sum, aggregate};
-use crate::aggregate::gpu::{Capacity, GpuAggregate, GpuAggregateSettings, Grouping, Outcome};
+use crate::aggregate::gpu::{Capacity, GpuAggregate, GpuAggregateSettings, Grouping, Outcome, Partitioning};
 use crate::aggregate::partial::StateColumn;
-use crate::aggregate::{Aggregate, AggregateSpec, FloatSum};
+use crate::aggregate::{Aggregate, AggregateFunction, AggregateSpec, FloatSum};
 use crate::error::{Backend, Error};
 use crate::expr::{CompareOp, Expr};
 use crate::gpu::column::{DeviceColumns, pack};
@@ -231,4 +231,59 @@ fn sums_of_strings_are_refused_before_the_data_is_seen() {
     };
     let error = GpuAggregate::supports(&spec, &Tier::BASELINE).unwrap_err();
     assert!(matches!(error, Error::Unsupported { on_backend: Backend::Gpu, .. }), "{error}");
+}
+
+/// One set of values, which two functions share, is three more stages to a batch, whatever finds the groups.
+#[test]
+fn functions_over_sets_and_bits_on_every_tier() {
+    use AggregateFunction as F;
+    let call = |function, at: usize, distinct| {
+        let mut call = Aggregate::new(function, vec![column(at)], DataType::Int64);
+        call.distinct = distinct;
+        call
+    };
+    for tier in &tiers() {
+        for (keys, grouping, stages) in [
+            (&[][..], Grouping::Auto, 1 + 3),
+            (&[1, 2], Grouping::Auto, 1 + 3),
+            (&[0, 4, 5], Grouping::Auto, 4 + 3),
+        ] {
+            let aggregates = vec![
+                call(F::Count, 5, true),
+                call(F::Sum, 5, true),
+                call(F::BitXor, 0, false),
+                call(F::BoolAnd, 2, false),
+                call(F::Variance { sample: true }, 3, false),
+            ];
+            let spec = AggregateSpec { aggregates, predicate: None, ..spec(keys, &[]) };
+            let aggregate = prepare(&spec, tier, grouping);
+            let program = aggregate.program(0).unwrap();
+            assert_eq!(program.stages.len(), stages * columns().batches.len(), "{keys:?} {}", tier.name());
+            check(&program, tier);
+        }
+    }
+}
+
+#[test]
+fn what_has_no_state_on_the_device_is_refused_by_name() {
+    use AggregateFunction as F;
+    for (function, at) in [(F::Mode, 0), (F::Variance { sample: true }, 5), (F::BitAnd, 4), (F::BoolOr, 0)] {
+        let aggregates = vec![Aggregate::new(function.clone(), vec![column(at)], DataType::Int64)];
+        let spec = AggregateSpec { aggregates, ..spec(&[], &[]) };
+        let error = GpuAggregate::supports(&spec, &Tier::BASELINE).unwrap_err();
+        assert!(error.to_string().contains(&function.to_string()), "{error}");
+    }
+}
+
+/// Rows are partitioned where that is asked for: sample, choice, count, scan, scatter before rows enter the table.
+#[test]
+fn partitions_on_every_tier() {
+    for tier in &tiers() {
+        let partitioning = Partitioning::Digits(4);
+        let settings = GpuAggregateSettings { partitioning, ..GpuAggregateSettings::default() };
+        let aggregate = GpuAggregate::new(&spec(&[0], &[]), &columns(), tier, settings).unwrap();
+        let program = aggregate.program(0).unwrap();
+        assert_eq!(program.stages.len(), 1 + (4 + 6) * columns().batches.len());
+        check(&program, tier);
+    }
 }
