@@ -2,8 +2,13 @@
 
 use std::sync::Arc;
 
+use arrow::array::{ArrayRef, RecordBatch};
+use arrow::datatypes::{Field, Schema};
+use arrow::ipc::reader::StreamReader;
+use arrow::ipc::writer::StreamWriter;
 use pilaster_kernels::aggregate::AggregateSpec;
 use pilaster_kernels::aggregate::cpu::CpuAggregate;
+use pilaster_kernels::aggregate::partial::{Partial, StateColumn};
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::expr::cpu::{Evaluator, Predicate};
 use pilaster_kernels::memory::Unlimited;
@@ -72,8 +77,43 @@ fn finish(whole: CpuAggregate) -> Result<Got> {
     Ok(Got::arrays(&columns, rows))
 }
 
+/// A partial as another process gets it: every array written as Arrow IPC and read again.
+fn through_ipc(mut partial: Partial) -> Result<Partial> {
+    let arrays = |state: &mut StateColumn| match state {
+        StateColumn::Arrays(arrays) => std::mem::take(arrays),
+        _ => Vec::new(),
+    };
+    let mut columns = std::mem::take(&mut partial.keys);
+    let keys = columns.len();
+    let mut states = Vec::new();
+    for state in &mut partial.states {
+        let own = arrays(state);
+        states.push(own.len());
+        columns.extend(own);
+    }
+    if columns.is_empty() {
+        return Ok(partial);
+    }
+    let field =
+        |(at, column): (usize, &ArrayRef)| Field::new(format!("c{at}"), column.data_type().clone(), true);
+    let schema = Schema::new(columns.iter().enumerate().map(field).collect::<Vec<_>>());
+    let batch = RecordBatch::try_new(Arc::new(schema), columns)?;
+    let mut writer = StreamWriter::try_new(Vec::new(), &batch.schema())?;
+    writer.write(&batch)?;
+    let bytes = writer.into_inner()?;
+    let read = StreamReader::try_new(bytes.as_slice(), None)?.next().expect("a batch was written")?;
+    let mut columns = read.columns().iter().cloned();
+    partial.keys = columns.by_ref().take(keys).collect();
+    for (state, count) in partial.states.iter_mut().zip(states) {
+        if let StateColumn::Arrays(arrays) = state {
+            *arrays = columns.by_ref().take(count).collect();
+        }
+    }
+    Ok(partial)
+}
+
 /// An aggregation in pieces of random size, which go to random partial aggregations, which merge in a random tree, some
-/// of them as partial states.
+/// of them as partial states that were written and read.
 pub fn aggregate_in_a_tree(spec: &AggregateSpec, input: &Batches, seed: u64) -> Result<Got> {
     let mut random = Random::new(seed);
     let spec = Arc::new(spec.clone());
@@ -90,7 +130,7 @@ pub fn aggregate_in_a_tree(spec: &AggregateSpec, input: &Batches, seed: u64) -> 
         let mut draw = || parts.swap_remove(random.below(parts.len() as u64) as usize);
         let (mut one, other) = (draw(), draw());
         if random.percent(50) {
-            one.merge_partial(&other.into_partial()?)?
+            one.merge_partial(&through_ipc(other.into_partial()?)?)?
         } else {
             one.merge(other)?
         }

@@ -84,11 +84,10 @@ impl Chunks {
         let columns = (0..self.types.len()).map(|at| self.gather(at, &live)).collect::<Result<Vec<_>>>()?;
         let old = self.bytes;
         self.bytes = 0;
-        let chunk = self.push(columns, grant)?;
+        self.push(columns, grant)?;
         let compacted = self.chunks.pop();
         self.chunks.clear();
         self.chunks.extend(compacted);
-        debug_assert!(chunk >= 1);
         grant.shrink(old);
         self.least_bytes = self.bytes;
         for (row, at) in refs.iter_mut().filter(|at| at.chunk > 0).enumerate() {

@@ -1,4 +1,19 @@
 //! Functions with a state of their own: which accumulator an aggregate gets.
+//!
+//! | function | accumulator | what it keeps, for all groups together |
+//! | --- | --- | --- |
+//! | bool_and, bool_or, bit_* | [`bits`] | a word per group |
+//! | count of several operands | [`counts`] | a count per group |
+//! | first, last, any value | [`ends`] | a row per group, of [`chunks`] of rows |
+//! | array_agg, string_agg | [`collect`] | all rows, appended; sorted once at the end |
+//! | percentile_cont, percentile_disc | [`percentile`] | all values as integers, appended; selected from at the end |
+//! | mode | [`mode`] | a count per distinct value ([`pairs`]) |
+//! | var, stddev, covar, corr, regr_* | [`moments`] | sums per group |
+//! | approx_distinct, approx_percentile | [`approx`] | a sketch per group, in shared lists |
+//! | any of these, sum and avg, DISTINCT | [`distinct`] | the set of distinct values ([`pairs`]) in front of it |
+//!
+//! Nothing is allocated per group, and every state is a function of the rows alone: it does not show in which parts they
+//! came or how these merged. Where the order of rows matters, their positions in the input travel with them.
 
 use super::accumulator::Accumulator;
 use crate::aggregate::{Aggregate, AggregateFunction, FloatSum};
