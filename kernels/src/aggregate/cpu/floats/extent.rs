@@ -56,16 +56,21 @@ fn position(magnitude: u64) -> i32 {
 /// vector unit can compare: the sign bit is gone.
 #[multiversion::multiversion(targets("x86_64+avx512f+avx512dq+avx512bw+avx512vl", "x86_64+avx2"))]
 fn bounds(values: &[f64]) -> (u64, u64) {
-    let (least, greatest) = values.iter().fold((i64::MAX, 0), |bounds, value| widen(bounds, value.to_bits()));
-    (least as u64 + 1, greatest as u64)
+    let mut bounds = (i64::MAX, 0);
+    // A loop and no fold: a closure is not inlined where the function has more instructions than its callee.
+    for value in values {
+        bounds = widen(bounds, value.to_bits());
+    }
+    (bounds.0 as u64 + 1, bounds.1 as u64)
 }
 
 #[multiversion::multiversion(targets("x86_64+avx512f+avx512dq+avx512bw+avx512vl", "x86_64+avx2"))]
 fn bounds_of_groups(values: &[f64], numbers: &[u32]) -> (u64, u64) {
-    let (least, greatest) = values.iter().zip(numbers).fold((i64::MAX, 0), |bounds, (value, &number)| {
-        widen(bounds, if number == 0 { 0 } else { value.to_bits() })
-    });
-    (least as u64 + 1, greatest as u64)
+    let mut bounds = (i64::MAX, 0);
+    for (value, &number) in values.iter().zip(numbers) {
+        bounds = widen(bounds, if number == 0 { 0 } else { value.to_bits() });
+    }
+    (bounds.0 as u64 + 1, bounds.1 as u64)
 }
 
 /// The least is kept less one, so that zero is the greatest of all.

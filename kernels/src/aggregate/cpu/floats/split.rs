@@ -97,18 +97,13 @@ fn sum_all<const CUTS: usize>(values: &[f64], tops: [f64; CUTS]) -> Parts {
     const LANES: usize = 16;
     let mut parts = [[0.0; LANES]; CUTS];
     let mut rests = [0.0; LANES];
-    let mut add = |mut rest: [f64; LANES]| {
-        for (part, &top) in parts.iter_mut().zip(&tops) {
-            let heads = cut(&mut rest, top);
-            part.iter_mut().zip(heads).for_each(|(part, head)| *part += head);
-        }
-        rests.iter_mut().zip(rest).for_each(|(sum, rest)| *sum += rest);
-    };
     let (chunks, tail) = values.as_chunks::<LANES>();
-    chunks.iter().for_each(|chunk| add(*chunk));
+    for &chunk in chunks {
+        add(chunk, &tops, &mut parts, &mut rests);
+    }
     let mut last = [0.0; LANES];
     last[..tail.len()].copy_from_slice(tail);
-    add(last);
+    add(last, &tops, &mut parts, &mut rests);
     gather(&parts, &rests)
 }
 
@@ -137,25 +132,55 @@ fn masked_groups<const CUTS: usize, const GROUPS: usize>(
     const LANES: usize = 8;
     let mut parts = [[[0.0; LANES]; CUTS]; GROUPS];
     let mut rests = [[0.0; LANES]; GROUPS];
-    let mut add = |mut rest: [f64; LANES], numbers: [u32; LANES]| {
-        for (at, &top) in tops.iter().enumerate() {
-            let heads = cut(&mut rest, top);
-            for (number, parts) in (1..).zip(parts.iter_mut()) {
-                add_where(&mut parts[at], heads, numbers, number);
-            }
-        }
-        for (number, rests) in (1..).zip(rests.iter_mut()) {
-            add_where(rests, rest, numbers, number);
-        }
-    };
     let (value_chunks, value_tail) = values.as_chunks::<LANES>();
     let (number_chunks, number_tail) = numbers.as_chunks::<LANES>();
-    value_chunks.iter().zip(number_chunks).for_each(|(values, numbers)| add(*values, *numbers));
+    for (&values, &numbers) in value_chunks.iter().zip(number_chunks) {
+        add_masked(values, numbers, &tops, &mut parts, &mut rests);
+    }
     let (mut last, mut of) = ([0.0; LANES], [0; LANES]);
     last[..value_tail.len()].copy_from_slice(value_tail);
     of[..number_tail.len()].copy_from_slice(number_tail);
-    add(last, of);
+    add_masked(last, of, &tops, &mut parts, &mut rests);
     std::array::from_fn(|group| gather(&parts[group], &rests[group]))
+}
+
+/// One step of [`sum_all`]; a function, since a closure would not be inlined there.
+#[inline(always)]
+fn add<const LANES: usize, const CUTS: usize>(
+    mut rest: [f64; LANES],
+    tops: &[f64; CUTS],
+    parts: &mut [[f64; LANES]; CUTS],
+    rests: &mut [f64; LANES],
+) {
+    for (part, &top) in parts.iter_mut().zip(tops) {
+        let heads = cut(&mut rest, top);
+        for at in 0..LANES {
+            part[at] += heads[at];
+        }
+    }
+    for at in 0..LANES {
+        rests[at] += rest[at];
+    }
+}
+
+/// One step of [`masked_groups`].
+#[inline(always)]
+fn add_masked<const LANES: usize, const CUTS: usize, const GROUPS: usize>(
+    mut rest: [f64; LANES],
+    numbers: [u32; LANES],
+    tops: &[f64; CUTS],
+    parts: &mut [[[f64; LANES]; CUTS]; GROUPS],
+    rests: &mut [[f64; LANES]; GROUPS],
+) {
+    for (at, &top) in tops.iter().enumerate() {
+        let heads = cut(&mut rest, top);
+        for (number, parts) in (1..).zip(parts.iter_mut()) {
+            add_where(&mut parts[at], heads, numbers, number);
+        }
+    }
+    for (number, rests) in (1..).zip(rests.iter_mut()) {
+        add_where(rests, rest, numbers, number);
+    }
 }
 
 #[inline(always)]
