@@ -36,8 +36,9 @@
 //! - Functions over distinct values: a second table, of pairs (`distinct.rs`).
 //!
 //! Departures from the model (libcudf's `groupby/hash`, which takes row-index slots in a shared and a global hash set and
-//! decides between them on the host): groups are numbered before accumulation, so that "shared" is a comparison of the
-//! group with a number, and nothing is decided on the host; capacity is checked once, after the read-back
+//! decides between them on the host): groups are numbered before accumulation, so that the table in workgroup memory holds
+//! numbers, and a group that finds no place there goes on in device memory at once, without a list of rows for a second pass.
+//! Nothing is decided on the host; capacity is checked once, after the read-back
 //! ([`Outcome::Retry`]).
 
 use std::collections::HashMap;
