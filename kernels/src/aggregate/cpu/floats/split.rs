@@ -54,6 +54,12 @@ impl Cuts {
         Some(Self { tops, count })
     }
 
+    /// Whether cuts for several groups pay: beyond, sums and rests no longer fit the registers, and a cell per row is as
+    /// fast (Zen 5: 0.4 ns per row for two cuts and four groups, 2.8 for three, 7 for four).
+    pub(super) fn pay_by_group(&self) -> bool {
+        self.count <= 2
+    }
+
     /// Sums of a block of at most [`BLOCK`] values.
     pub(super) fn sum(&self, values: &[f64]) -> Parts {
         let [a, b, c, d] = self.tops;
@@ -94,7 +100,7 @@ fn cut<const LANES: usize>(rest: &mut [f64; LANES], top: f64) -> [f64; LANES] {
 
 #[multiversion::multiversion(targets("x86_64+avx512f+avx512dq+avx512bw+avx512vl", "x86_64+avx2"))]
 fn sum_all<const CUTS: usize>(values: &[f64], tops: [f64; CUTS]) -> Parts {
-    const LANES: usize = 16;
+    const LANES: usize = 32;
     let mut parts = [[0.0; LANES]; CUTS];
     let mut rests = [0.0; LANES];
     let (chunks, tail) = values.as_chunks::<LANES>();

@@ -155,8 +155,9 @@ impl Window {
             Cells::Narrow(cells) => cells.len() - 1,
             Cells::Wide(cells) => cells.len() - 1,
         };
-        let few = matches!(target, Target::One) || groups <= split::MASKED_GROUPS;
-        if let Some(cuts) = Cuts::of(extent).filter(|_| few) {
+        let one = matches!(target, Target::One);
+        let few = |cuts: &Cuts| one || (groups <= split::MASKED_GROUPS && cuts.pay_by_group());
+        if let Some(cuts) = Cuts::of(extent).filter(few) {
             return self.add_split(values, target, groups, cuts);
         }
         let anchor = i64::from(self.anchor) as u64;
