@@ -1,6 +1,7 @@
 //! The public face: sessions and their settings.
 
 use std::fmt;
+use std::path::PathBuf;
 use std::str::FromStr;
 use std::sync::Arc;
 
@@ -62,6 +63,9 @@ pub struct SessionConfig {
     pub threads: usize,
     /// Host bytes that all queries of the session may reserve together.
     pub host_memory_limit_bytes: u64,
+    /// Folder for what does not fit `host_memory_limit_bytes` (aggregations spill, other operators fail); where absent,
+    /// the system's folder for temporary files.
+    pub spill_folder: Option<PathBuf>,
     /// Device bytes that all queries of the session may reserve together.
     pub device_memory_limit_bytes: u64,
     /// Adapter by a part of its name; where absent, as `device` says.
@@ -83,6 +87,7 @@ impl Default for SessionConfig {
             strict: false,
             threads: 0,
             host_memory_limit_bytes: 8 << 30,
+            spill_folder: None,
             device_memory_limit_bytes: 2 << 30,
             adapter: None,
             device: DeviceConfig::default(),

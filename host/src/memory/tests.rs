@@ -64,3 +64,39 @@ fn threads_never_exceed_the_limit() {
     assert_eq!(budget.reserved(), 0);
     assert!(budget.peak() <= 1_000);
 }
+
+#[test]
+fn spilled_files_are_read_in_any_order_and_deleted() {
+    use arrow::array::{ArrayRef, Decimal256Array, ListArray, RecordBatch, StringViewArray};
+    use arrow::datatypes::{Int32Type, i256};
+
+    let folder = tempfile::tempdir().unwrap();
+    let files = || std::fs::read_dir(folder.path()).unwrap().count();
+    let spill = SpillFolder::new(Some(folder.path()));
+    let sums = Decimal256Array::from(vec![Some(i256::MAX), None, Some(i256::MIN)])
+        .with_data_type(arrow::datatypes::DataType::Decimal256(76, 0));
+    let words = StringViewArray::from(vec![Some("short"), Some("longer than twelve bytes"), None]);
+    let lists = vec![Some(vec![Some(1), None]), None, Some(vec![])];
+    let lists = ListArray::from_iter_primitive::<Int32Type, _, _>(lists);
+    let columns: Vec<(&str, ArrayRef, bool)> = vec![
+        ("sums", Arc::new(sums), true),
+        ("words", Arc::new(words), true),
+        ("lists", Arc::new(lists), true),
+    ];
+    let batch = RecordBatch::try_from_iter_with_nullable(columns).unwrap();
+    let mut writer = spill.create(batch.schema()).unwrap();
+    (0..3).for_each(|row| writer.write(&batch.slice(row, 3 - row)).unwrap());
+    let file = writer.finish().unwrap();
+    assert_eq!((files(), file.bytes() > 0), (1, true));
+    for row in [2, 0, 1, 0] {
+        assert_eq!(file.read(row).unwrap(), batch.slice(row, 3 - row));
+    }
+    assert!(matches!(file.read(3), Err(Error::Io { .. })));
+    drop(file);
+    assert_eq!(files(), 0);
+    // A writer that is not finished leaves nothing either.
+    drop(spill.create(batch.schema()).unwrap());
+    assert_eq!(files(), 0);
+    let nowhere = SpillFolder::new(Some(&folder.path().join("missing")));
+    assert!(matches!(nowhere.create(batch.schema()).err(), Some(Error::Io { .. })));
+}

@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
+use parking_lot::Mutex;
 use pilaster_kernels::aggregate::Aggregate;
-use pilaster_kernels::aggregate::cpu::CpuAggregate;
+use pilaster_kernels::aggregate::cpu::Parts;
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::{Error, Result, sort::SortKey};
 
@@ -44,9 +45,10 @@ pub(crate) fn run(
         Sink::Aggregate(_) => {
             let sink = aggregate_sink(query, pipeline)?;
             let tables = workers::run(query, readings, tasks, &sink)?;
-            let table = query.on_pool(|| sink.merge(tables))?;
-            tally.note("mode", table.mode_name());
-            finish(query, pipeline, table, receiver)
+            let parts = query.on_pool(|| sink.finish(tables, None));
+            let finished = parts.and_then(|parts| finish(query, pipeline, &parts, receiver));
+            tally.details.extend(sink.report().details());
+            finished
         }
         Sink::Sort { keys, skip, fetch } => {
             let wanted = fetch.map(|fetch| fetch.saturating_add(*skip));
@@ -80,7 +82,7 @@ pub(crate) fn run(
 pub(crate) fn aggregate_sink(query: &Query, pipeline: &Pipeline) -> Result<AggregateSink> {
     let aggregation = aggregation(pipeline)?;
     let specs = pipeline.branches.iter().map(|branch| branch.aggregate_spec(aggregation));
-    Ok(AggregateSink::new(specs.collect::<Result<_>>()?, query.host_reserve()))
+    Ok(AggregateSink::new(query, specs.collect::<Result<_>>()?))
 }
 
 fn aggregation(pipeline: &Pipeline) -> Result<&Aggregation> {
@@ -90,23 +92,33 @@ fn aggregation(pipeline: &Pipeline) -> Result<&Aggregation> {
     }
 }
 
-/// Gives the final rows of a merged table: its groups, or those of all grouping sets.
+/// Computes the parts of an aggregation on the pool, and hands each on as it comes: its groups, or once there are all of
+/// them those of all grouping sets.
 pub(crate) fn finish(
     query: &Query,
     pipeline: &Pipeline,
-    table: CpuAggregate,
+    parts: &Parts,
     receiver: &Receiver<'_>,
 ) -> Result<()> {
     let aggregation = aggregation(pipeline)?;
     let (Some(sets), [branch, ..]) = (&aggregation.sets, pipeline.branches.as_slice()) else {
-        let columns = query.on_pool(|| table.finish())?;
-        // An aggregation has at least one column: keys or aggregates.
-        let rows = columns.first().map_or(1, |column| column.len());
-        return give(query, receiver, Chunk::new(columns, rows));
+        return workers::each(query, parts.len(), |part| {
+            let chunks = query.on_pool(|| parts.compute(part))?;
+            chunks.into_iter().try_for_each(|columns| {
+                // An aggregation has at least one column: keys or aggregates.
+                let rows = columns.first().map_or(1, |column| column.len());
+                give(query, receiver, Chunk::new(columns, rows))
+            })
+        });
     };
     let spec = branch.aggregate_spec(aggregation)?;
-    let finest = query.on_pool(|| table.into_partial())?;
-    let chunks = query.on_pool(|| rollup::roll_up(query, &spec, sets, vec![finest]))?;
+    let finest = Mutex::new(Vec::new());
+    workers::each(query, parts.len(), |part| {
+        let partials = query.on_pool(|| parts.compute_partials(part))?;
+        finest.lock().extend(partials);
+        Ok(())
+    })?;
+    let chunks = query.on_pool(|| rollup::roll_up(query, &spec, sets, finest.into_inner()))?;
     chunks.into_iter().try_for_each(|rows| give(query, receiver, rows))
 }
 

@@ -103,6 +103,40 @@ pub(crate) fn run<S: Sinking>(
     locals.into_iter().collect()
 }
 
+/// Does items `0..count`, each on some thread of the query; the first error stops what has not begun.
+pub(crate) fn each(query: &Query, count: usize, work: impl Fn(usize) -> Result<()> + Sync) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    let stop = AtomicBool::new(false);
+    let items = || {
+        while !stop.load(Ordering::Acquire) {
+            let item = next.fetch_add(1, Ordering::Relaxed);
+            if item >= count {
+                break;
+            }
+            let done = query.check().and_then(|()| caught(|| work(item)));
+            if done.is_err() {
+                stop.store(true, Ordering::Release);
+                return done;
+            }
+        }
+        Ok(())
+    };
+    let threads = query.threads().min(count);
+    if threads <= 1 {
+        return items();
+    }
+    std::thread::scope(|scope| {
+        let start = |_| std::thread::Builder::new().name("pilaster-part".into()).spawn_scoped(scope, items);
+        let started: Vec<_> = (0..threads).map(start).collect();
+        let ends = started.into_iter().map(|thread| match thread {
+            Ok(thread) => thread.join().unwrap_or_else(|panic| Err(panicked(&panic))),
+            Err(error) => Err(Error::Io { path: "part thread".into(), reason: error.to_string() }),
+        });
+        let ends: Vec<Result<()>> = ends.collect();
+        ends.into_iter().collect()
+    })
+}
+
 struct Shared<'a, S> {
     query: &'a Query,
     readings: &'a [Arc<Reading>],

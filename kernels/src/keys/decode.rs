@@ -7,31 +7,32 @@ use arrow::buffer::NullBuffer;
 use arrow::datatypes::*;
 use arrow::error::ArrowError;
 
-use super::equality::{ColumnEncoder, FIRST_DIRECT};
+use super::equality::{CodeList, ColumnEncoder, FIRST_DIRECT};
 use super::float;
 use crate::error::{Error, Result};
 use crate::expr::value_type;
 
 /// One key per code; null for none.
-pub(super) fn decode(column: &ColumnEncoder, codes: &[Option<i64>]) -> Result<ArrayRef> {
+pub(super) fn decode(column: &ColumnEncoder, codes: CodeList) -> Result<ArrayRef> {
     use DataType as D;
     let values: ArrayRef = match value_type(&column.data_type) {
         D::Float16 | D::Float32 | D::Float64 => {
-            Arc::new(codes.iter().map(|code| code.map(float::from_ordered)).collect::<Float64Array>())
+            let values: Vec<f64> = codes.codes.iter().map(|&code| float::from_ordered(code)).collect();
+            Arc::new(Float64Array::new(values.into(), codes.nulls))
         }
-        D::Utf8 | D::LargeUtf8 | D::Utf8View => {
-            let bytes = binary(column, codes)?;
-            return from_bytes(bytes, &column.data_type);
-        }
-        D::Binary | D::LargeBinary | D::BinaryView | D::FixedSizeBinary(_) => {
-            let bytes = binary(column, codes)?;
-            return from_bytes(bytes, &column.data_type);
-        }
-        _ => {
+        D::Utf8
+        | D::LargeUtf8
+        | D::Utf8View
+        | D::Binary
+        | D::LargeBinary
+        | D::BinaryView
+        | D::FixedSizeBinary(_) => binary(column, &codes),
+        _ if column.unsigned || !column.interner.is_empty() => {
             let values: Vec<Option<i256>> =
                 codes.iter().map(|code| code.map(|code| integer(column, code))).collect();
             return from_integers(&values, &column.data_type);
         }
+        _ => return from_words(codes.codes, codes.nulls, &column.data_type),
     };
     to_declared(values, &column.data_type)
 }
@@ -48,18 +49,12 @@ fn integer(column: &ColumnEncoder, code: i64) -> i256 {
     i256::from_i128(code.into())
 }
 
-fn binary(column: &ColumnEncoder, codes: &[Option<i64>]) -> Result<ArrayRef> {
-    let bytes: usize = codes.iter().flatten().map(|&code| column.interner.value(code as usize).len()).sum();
-    let mut builder = LargeBinaryBuilder::with_capacity(codes.len(), bytes);
-    for code in codes {
-        builder.append_option(code.map(|code| column.interner.value(code as usize)));
-    }
-    Ok(Arc::new(builder.finish()))
-}
-
-/// A `LargeBinary` array as the string or binary type `to`.
-pub(crate) fn from_bytes(bytes: ArrayRef, to: &DataType) -> Result<ArrayRef> {
-    to_declared(bytes, to)
+fn binary(column: &ColumnEncoder, codes: &CodeList) -> ArrayRef {
+    let value = |code: i64| column.interner.value(code as usize);
+    let bytes: usize = codes.iter().flatten().map(|code| value(code).len()).sum();
+    let mut builder = LargeBinaryBuilder::with_capacity(codes.codes.len(), bytes);
+    codes.iter().for_each(|code| builder.append_option(code.map(value)));
+    Arc::new(builder.finish())
 }
 
 /// `values` as an array of `to`: the one conversion back to declared types. Values stay plain where `to` is a dictionary
@@ -80,6 +75,38 @@ pub(crate) fn to_declared(values: ArrayRef, to: &DataType) -> Result<ArrayRef> {
         Err(ArrowError::DictionaryKeyOverflowError) => Ok(plain),
         converted => Ok(converted?),
     }
+}
+
+/// Integer-like values of 64 bits as an array of `to`; what lies under a null must fit too.
+///
+/// # Errors
+/// [`Error::InvalidInput`] where a value does not fit the machine type of `to`.
+pub(crate) fn from_words(values: Vec<i64>, nulls: Option<NullBuffer>, to: &DataType) -> Result<ArrayRef> {
+    use DataType as D;
+    let plain = value_type(to);
+    let array: ArrayRef = match plain {
+        D::Int64 => Arc::new(Int64Array::new(values.into(), nulls)),
+        D::Date64 | D::Time64(_) | D::Timestamp(..) | D::Duration(_) | D::Decimal64(..) => {
+            retyped(Arc::new(Int64Array::new(values.into(), nulls)), plain)?
+        }
+        D::Decimal128(..) => {
+            let values: Vec<i128> = values.iter().map(|&value| value.into()).collect();
+            Arc::new(Decimal128Array::new(values.into(), nulls).with_data_type(plain.clone()))
+        }
+        D::Int32 | D::Date32 | D::Time32(_) | D::Interval(IntervalUnit::YearMonth) | D::Decimal32(..) => {
+            let narrow = |&value: &i64| {
+                i32::try_from(value).map_err(|_| Error::invalid(format!("{value} as a {plain}")))
+            };
+            let values: Vec<i32> = values.iter().map(narrow).collect::<Result<_>>()?;
+            retyped(Arc::new(Int32Array::new(values.into(), nulls)), plain)?
+        }
+        _ => {
+            let valid = |row: usize| nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+            let of = |(row, &value): (usize, &i64)| valid(row).then(|| i256::from_i128(value.into()));
+            return from_integers(&values.iter().enumerate().map(of).collect::<Vec<_>>(), to);
+        }
+    };
+    to_declared(array, to)
 }
 
 /// Integer-like values (booleans, integers, unscaled decimals, times) as an array of `to`.

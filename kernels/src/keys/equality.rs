@@ -53,6 +53,37 @@ pub enum Codes {
     },
 }
 
+/// Codes of keys to be decoded; 0 under a null.
+#[derive(Debug, Clone)]
+pub(super) struct CodeList {
+    pub(super) codes: Vec<i64>,
+    pub(super) nulls: Option<NullBuffer>,
+}
+
+impl CodeList {
+    pub(super) fn new(mut codes: Vec<i64>, valid: impl ExactSizeIterator<Item = bool>) -> Self {
+        let nulls = NullBuffer::from_iter(valid);
+        if nulls.null_count() == 0 {
+            return Self { codes, nulls: None };
+        }
+        codes.iter_mut().zip(&nulls).filter(|(_, valid)| !valid).for_each(|(code, _)| *code = 0);
+        Self { codes, nulls: Some(nulls) }
+    }
+
+    pub(super) fn nulls(len: usize) -> Self {
+        Self { codes: vec![0; len], nulls: Some(NullBuffer::new_null(len)) }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, row: usize) -> Option<i64> {
+        self.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row)).then(|| self.codes[row])
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = Option<i64>> {
+        (0..self.codes.len()).map(|row| self.get(row))
+    }
+}
+
 /// Encodes the columns of a key list, batch after batch, and decodes the codes.
 #[derive(Debug)]
 pub struct KeyEncoder {
@@ -67,8 +98,24 @@ pub(super) struct ColumnEncoder {
     /// Strings and binaries: every code is a number of the interner.
     bytes: bool,
     pub(super) interner: Interner,
-    /// The last dictionary and the codes of its entries. Held, so that its address stays its own.
-    dictionary: Option<(ArrayRef, Arc<[u32]>)>,
+    dictionary: Option<Dictionary>,
+}
+
+/// The last dictionary and the codes of its entries. Held, so that its address stays its own.
+#[derive(Debug)]
+struct Dictionary {
+    values: ArrayRef,
+    map: Arc<[u32]>,
+    /// Values of the interner when the map was made, where new ones were not added.
+    known: Option<usize>,
+}
+
+/// What becomes of a string or a wide decimal that has no code yet.
+enum Unseen<'a> {
+    /// It gets one.
+    Added(&'a mut Grant),
+    /// It gets the first code that is nobody's.
+    Left,
 }
 
 impl KeyEncoder {
@@ -96,20 +143,28 @@ impl KeyEncoder {
     /// # Errors
     /// [`Error::OutOfMemory`]; [`Error::InvalidInput`] where a dictionary's code has no value.
     pub fn encode(&mut self, key: usize, column: LaneColumn, grant: &mut Grant) -> Result<CodeColumn> {
-        self.columns[key].encode(column, grant)
+        self.columns[key].encode(column, &mut Unseen::Added(grant))
+    }
+
+    /// As [`KeyEncoder::encode`], but values without a code get one that no key has.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where a dictionary's code has no value.
+    pub(super) fn encode_known(&mut self, key: usize, column: LaneColumn) -> Result<CodeColumn> {
+        self.columns[key].encode(column, &mut Unseen::Left)
     }
 
     /// The keys of column number `key`, one per item of `codes`, in the declared type.
     ///
     /// # Errors
     /// [`Error::InvalidInput`] where the declared type cannot hold the keys that came in.
-    pub fn decode(&self, key: usize, codes: &[Option<i64>]) -> Result<ArrayRef> {
+    pub(super) fn decode(&self, key: usize, codes: CodeList) -> Result<ArrayRef> {
         decode::decode(&self.columns[key], codes)
     }
 }
 
 impl ColumnEncoder {
-    fn encode(&mut self, column: LaneColumn, grant: &mut Grant) -> Result<CodeColumn> {
+    fn encode(&mut self, column: LaneColumn, unseen: &mut Unseen) -> Result<CodeColumn> {
         let LaneColumn { lanes, nulls, rows, .. } = column;
         if nulls.as_ref().is_some_and(|nulls| nulls.null_count() == nulls.len()) {
             let codes = Codes::Narrow(vec![0; rows].into());
@@ -124,16 +179,19 @@ impl ColumnEncoder {
             }
             Lanes::I128(values) if self.unsigned => Codes::Wide(values.iter().map(|&v| rebase(v)).collect()),
             Lanes::I32(values) => Codes::Narrow(values),
-            Lanes::I64(values) if self.is_decimal() => self.wide(&values, nulls.as_ref(), grant)?,
+            Lanes::I64(values) if self.is_decimal() => self.wide(&values, nulls.as_ref(), unseen)?,
             Lanes::I64(values) => Codes::Wide(values),
-            Lanes::I128(values) => self.wide(&values, nulls.as_ref(), grant)?,
-            Lanes::I256(values) => self.wide(&values, nulls.as_ref(), grant)?,
+            Lanes::I128(values) => self.wide(&values, nulls.as_ref(), unseen)?,
+            Lanes::I256(values) => self.wide(&values, nulls.as_ref(), unseen)?,
             Lanes::F64(values) => Codes::Wide(values.iter().map(|&value| float::to_ordered(value)).collect()),
-            Lanes::Codes { codes, values } => Codes::Mapped { codes, map: self.map(&values, grant)? },
-            Lanes::Bytes(array) => Codes::Narrow(self.intern(&array, nulls.as_ref(), grant)?),
+            Lanes::Codes { codes, values } => Codes::Mapped { codes, map: self.map(&values, unseen)? },
+            Lanes::Bytes(array) => Codes::Narrow(self.intern(&array, nulls.as_ref(), unseen)?),
         };
         let range = match &codes {
-            _ if self.bytes => (!self.interner.is_empty()).then(|| (0, self.interner.len() as i64 - 1)),
+            _ if self.bytes => {
+                let codes = self.interner.len() + usize::from(matches!(unseen, Unseen::Left));
+                (codes > 0).then(|| (0, codes as i64 - 1))
+            }
             Codes::Mapped { .. } => {
                 return Err(Error::invalid(format!("a dictionary as {}", self.data_type)));
             }
@@ -158,7 +216,7 @@ impl ColumnEncoder {
         &mut self,
         values: &[T],
         nulls: Option<&NullBuffer>,
-        grant: &mut Grant,
+        unseen: &mut Unseen,
     ) -> Result<Codes> {
         let mut codes = Vec::with_capacity(values.len());
         for (row, &value) in values.iter().enumerate() {
@@ -170,7 +228,7 @@ impl ColumnEncoder {
             let direct = value.to_i128().and_then(|value| i64::try_from(value).ok());
             codes.push(match direct {
                 Some(direct) if direct >= FIRST_DIRECT => direct,
-                _ => i64::MIN + i64::from(self.interner.code(&value.to_le_bytes(), grant)?),
+                _ => i64::MIN + i64::from(code(&mut self.interner, &value.to_le_bytes(), unseen)?),
             });
         }
         Ok(Codes::Wide(codes.into()))
@@ -180,30 +238,40 @@ impl ColumnEncoder {
         &mut self,
         array: &ArrayRef,
         nulls: Option<&NullBuffer>,
-        grant: &mut Grant,
+        unseen: &mut Unseen,
     ) -> Result<ScalarBuffer<i32>> {
         with_bytes!(array, |get| {
             (0..array.len())
                 .map(|row| match nulls {
                     Some(nulls) if nulls.is_null(row) => Ok(0),
-                    _ => Ok(self.interner.code(get(row), grant)? as i32),
+                    _ => Ok(code(&mut self.interner, get(row), unseen)? as i32),
                 })
                 .collect()
         })
     }
 
     /// Our codes of a dictionary's entries; made once while batches share the dictionary.
-    fn map(&mut self, values: &ArrayRef, grant: &mut Grant) -> Result<Arc<[u32]>> {
-        if let Some((held, map)) = &self.dictionary
-            && (Arc::ptr_eq(held, values) || held.to_data().ptr_eq(&values.to_data()))
+    fn map(&mut self, values: &ArrayRef, unseen: &mut Unseen) -> Result<Arc<[u32]>> {
+        let known = matches!(unseen, Unseen::Left).then(|| self.interner.len());
+        if let Some(held) = &self.dictionary
+            && (Arc::ptr_eq(&held.values, values) || held.values.to_data().ptr_eq(&values.to_data()))
+            && (held.known.is_none() || held.known == known)
         {
-            return Ok(Arc::clone(map));
+            return Ok(Arc::clone(&held.map));
         }
         let nulls = values.nulls().cloned();
-        let codes = self.intern(values, nulls.as_ref(), grant)?;
+        let codes = self.intern(values, nulls.as_ref(), unseen)?;
         let map: Arc<[u32]> = codes.iter().map(|&code| code as u32).collect();
-        self.dictionary = Some((Arc::clone(values), Arc::clone(&map)));
+        self.dictionary = Some(Dictionary { values: Arc::clone(values), map: Arc::clone(&map), known });
         Ok(map)
+    }
+}
+
+#[inline]
+fn code(interner: &mut Interner, value: &[u8], unseen: &mut Unseen) -> Result<u32> {
+    match unseen {
+        Unseen::Added(grant) => interner.code(value, grant),
+        Unseen::Left => Ok(interner.find(value)),
     }
 }
 

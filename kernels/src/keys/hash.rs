@@ -3,6 +3,9 @@
 
 use std::hash::{BuildHasher, RandomState};
 
+/// 2^64 over the golden ratio: its multiples modulo 2^64 are as evenly spread as can be.
+const GOLDEN: u64 = 0x9e37_79b9_7f4a_7c15;
+
 /// A keyed hash function.
 #[derive(Debug, Clone)]
 pub struct Hasher {
@@ -23,6 +26,13 @@ impl Hasher {
     #[must_use]
     pub fn word(&self, word: u64) -> u64 {
         fold(word ^ self.seed, self.multiplier)
+    }
+
+    /// A hash whose top bits are as good as its low ones.
+    #[inline]
+    #[must_use]
+    pub fn mixed(&self, hash: u64) -> u64 {
+        fold(hash ^ self.multiplier, GOLDEN ^ self.seed | 1)
     }
 
     /// Hash of two words.

@@ -76,6 +76,27 @@ impl Interner {
         Ok(code as u32)
     }
 
+    /// The code of `value`, [`Interner::len`] where it is not known.
+    #[inline]
+    pub fn find(&self, value: &[u8]) -> u32 {
+        let unknown = self.len() as u32;
+        if self.slots.is_empty() {
+            return unknown;
+        }
+        let hash = self.hasher.bytes(value);
+        let mask = self.slots.len() - 1;
+        let mut at = (hash >> 32) as usize & mask;
+        loop {
+            match self.slots[at] {
+                (_, 0) => return unknown,
+                (found, code) if found == hash as u32 && self.value(code as usize - 1) == value => {
+                    return code - 1;
+                }
+                _ => at = (at + 1) & mask,
+            }
+        }
+    }
+
     fn enlarge(&mut self, grant: &mut Grant) -> Result<()> {
         let len = (self.slots.len() * 2).max(FIRST_SLOTS);
         let mut slots = Vec::new();

@@ -4,6 +4,7 @@
 //! | --- | --- | --- |
 //! | [`order_words`] | sort, top-k, window, on the CPU and the GPU | unsigned lexicographic order of rows = SQL order |
 //! | [`KeyEncoder`] | grouping, joining, distinct | words equal = keys equal, across batches |
+//! | [`RowHasher`] | partitioning | hashes equal where keys are equal, across batches and threads |
 //!
 //! All ordered types are keys: booleans, integers, floats (one NaN, one zero), decimals of all widths, dates and times,
 //! strings and binaries of all layouts, dictionaries over any of these, Null. Nested types and intervals of several
@@ -17,8 +18,10 @@ mod hash;
 pub(crate) mod interner;
 pub mod lanes;
 pub mod order;
+mod row_hash;
 mod table;
 
 pub use equality::KeyEncoder;
 pub use groups::GroupIndex;
 pub use order::{KeyWords, order_words};
+pub use row_hash::RowHasher;

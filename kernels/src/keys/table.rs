@@ -13,13 +13,18 @@ use super::hash::Hasher;
 /// Slots of a new table.
 const FIRST_SLOTS: usize = 64;
 
+/// Keys whose first probes are made together: their numbers and slots' lines stay in the first cache level.
+const BLOCK: usize = 128;
+
 /// A key that lies inline in its slot.
 pub(super) trait KeyWord: Copy + Eq + Default + Send + Sync + 'static {
     /// `offset + 1`, at bit `shift`: the field of one key column.
     fn field(offset: u64, shift: u32) -> Self;
     fn or(self, other: Self) -> Self;
-    /// The `bits` bits at `shift`.
-    fn extract(self, shift: u32, bits: u32) -> u128;
+    /// The low 64 of the `bits` bits at `shift`, at least one bit.
+    fn extract(self, shift: u32, bits: u32) -> u64;
+    /// True where the `bits` bits at `shift` are all 0.
+    fn is_null(self, shift: u32, bits: u32) -> bool;
     fn hash(self, hasher: &Hasher) -> u64;
 }
 
@@ -34,8 +39,14 @@ impl KeyWord for u64 {
         self | other
     }
 
-    fn extract(self, shift: u32, bits: u32) -> u128 {
-        u128::from(self).extract(shift, bits)
+    #[inline(always)]
+    fn extract(self, shift: u32, bits: u32) -> u64 {
+        (self >> shift) & (u64::MAX >> (64 - bits))
+    }
+
+    #[inline(always)]
+    fn is_null(self, shift: u32, bits: u32) -> bool {
+        self.extract(shift, bits) == 0
     }
 
     #[inline(always)]
@@ -55,8 +66,12 @@ impl KeyWord for u128 {
         self | other
     }
 
-    fn extract(self, shift: u32, bits: u32) -> u128 {
-        if bits == 0 { 0 } else { (self >> shift) & (u128::MAX >> (128 - bits)) }
+    fn extract(self, shift: u32, bits: u32) -> u64 {
+        ((self >> shift) & (u128::MAX >> (128 - bits))) as u64
+    }
+
+    fn is_null(self, shift: u32, bits: u32) -> bool {
+        (self >> shift) & (u128::MAX >> (128 - bits)) == 0
     }
 
     #[inline(always)]
@@ -93,6 +108,54 @@ impl<K: KeyWord> PackedTable<K> {
             }
             if found == key {
                 return Ok(number);
+            }
+            at = (at + 1) & mask;
+        }
+    }
+
+    /// [`PackedTable::number`] of many keys. First probes are made for a whole block before anything depends on them, so
+    /// that their cache misses overlap; most keys that are known need no second one.
+    pub(super) fn number_all(&mut self, keys: &[K], numbers: &mut [u32], grant: &mut Grant) -> Result<()> {
+        for (keys, numbers) in keys.chunks(BLOCK).zip(numbers.chunks_mut(BLOCK)) {
+            self.first_probes(keys, numbers);
+            for (&key, number) in keys.iter().zip(numbers) {
+                if *number == 0 {
+                    *number = self.number(key, grant)?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Numbers of known keys, 0 for the others.
+    pub(super) fn find_all(&self, keys: &[K], numbers: &mut [u32]) {
+        for (keys, numbers) in keys.chunks(BLOCK).zip(numbers.chunks_mut(BLOCK)) {
+            self.first_probes(keys, numbers);
+            for (&key, number) in keys.iter().zip(numbers) {
+                if *number == 0 {
+                    *number = self.find(key);
+                }
+            }
+        }
+    }
+
+    /// Numbers of the keys that lie in the slot that their hash names, 0 for the others.
+    fn first_probes(&self, keys: &[K], numbers: &mut [u32]) {
+        let slots = self.slots.as_slice();
+        let mask = slots.len() - 1;
+        for (key, number) in keys.iter().zip(numbers) {
+            let (found, known) = slots[key.hash(&self.hasher) as usize & mask];
+            *number = if found == *key { known } else { 0 };
+        }
+    }
+
+    fn find(&self, key: K) -> u32 {
+        let mask = self.slots.len() - 1;
+        let mut at = key.hash(&self.hasher) as usize & mask;
+        loop {
+            let (found, number) = self.slots[at];
+            if number == 0 || found == key {
+                return number;
             }
             at = (at + 1) & mask;
         }
@@ -185,6 +248,20 @@ impl WordTable {
         self.keys.extend_from_slice(key);
         self.slots[at] = (hash as u32, number);
         Ok(number)
+    }
+
+    /// The number of `key`, 0 where it is not known.
+    pub(super) fn find(&self, key: &[u64]) -> u32 {
+        let hash = self.hasher.words(key);
+        let mask = self.slots.len() - 1;
+        let mut at = (hash >> 32) as usize & mask;
+        loop {
+            let (tag, number) = self.slots[at];
+            if number == 0 || tag == hash as u32 && self.key(number as usize - 1) == key {
+                return number;
+            }
+            at = (at + 1) & mask;
+        }
     }
 
     fn enlarge(&mut self, grant: &mut Grant) -> Result<()> {

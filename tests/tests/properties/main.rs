@@ -6,6 +6,7 @@
 //! | `aggregation` | ungrouped, direct array, hash table; partial states that merge |
 //! | `aggregation_functions` | every aggregate function on the CPU; random trees of merges |
 //! | `float_sums` | reproducible float sums: the same bits in any order, on any backend |
+//! | `aggregation_partitions` | tables that freeze, rows staged by partition, spilling |
 //! | `sorting` | stable order, top-k |
 //! | `parquet_gpu` | Parquet pages decoded on the device |
 //! | `plans` | whole plans through a session |
@@ -22,6 +23,7 @@ mod aggregate_gpu_smoke;
 mod aggregation;
 mod aggregation_functions;
 mod aggregation_gpu_functions;
+mod aggregation_partitions;
 mod backends;
 mod checker;
 mod expressions;

@@ -54,12 +54,12 @@ pub(super) fn run(
     }
     let GpuAggregateSink { on_cpu, merged, .. } = sink;
     let tables = locals.into_iter().map(|local| local.on_cpu).collect();
-    let table = query.on_pool(|| {
-        let mut table = merged.into_inner();
-        table.merge(on_cpu.merge(tables)?)?;
-        Ok::<_, Error>(table)
-    })?;
-    cpu::finish(query, pipeline, table, receiver)
+    let parts = query.on_pool(|| on_cpu.finish(tables, Some(merged.into_inner())));
+    let finished = parts.and_then(|parts| cpu::finish(query, pipeline, &parts, receiver));
+    on_cpu.report().details().into_iter().filter(|(name, _)| name != "mode").for_each(|(name, value)| {
+        lane.tally.lock().note(&name, value);
+    });
+    finished
 }
 
 /// A branch of the pipeline, as the device sees it.

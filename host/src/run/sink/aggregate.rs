@@ -1,20 +1,29 @@
-//! Aggregation: one table per worker, merged in the order of the workers.
+//! Aggregation: a table and staged rows per worker, finished in parts.
 
 use std::sync::Arc;
 
 use pilaster_kernels::Result;
 use pilaster_kernels::aggregate::AggregateSpec;
-use pilaster_kernels::aggregate::cpu::CpuAggregate;
-use pilaster_kernels::memory::Reserve;
+use pilaster_kernels::aggregate::cpu::{
+    CpuAggregate, PartitionReport, PartitionSettings, PartitionedAggregate, Parts, Worker,
+};
 
 use super::super::chunk::Chunk;
+use super::super::query::Query;
 use super::super::task::{Filtered, Task};
 use super::super::workers::{Flow, Sinking};
+use crate::memory::{Reserve, SpillFolder};
+
+/// A run of staged rows takes this share of a thread's share of the budget, at most, and so do those that are not yet in
+/// order: tables and what is ordered at the moment have to fit too.
+const RUN_SHARE: u64 = 16;
+const LEAST_RUN_BYTES: u64 = 64 << 10;
 
 /// Specs of all branches, which differ in their sources' columns and agree in keys and states.
 pub(crate) struct AggregateSink {
     specs: Vec<BranchSpecs>,
     memory: Arc<dyn Reserve>,
+    whole: PartitionedAggregate,
 }
 
 struct BranchSpecs {
@@ -23,31 +32,49 @@ struct BranchSpecs {
     filtered: Arc<AggregateSpec>,
 }
 
-/// A worker's tables: per branch, one for unfiltered and one for filtered chunks, made when first needed.
-pub(crate) type Tables = Vec<[Option<CpuAggregate>; 2]>;
+/// A worker's state: per branch, one for unfiltered and one for filtered chunks, made when first needed.
+pub(crate) type Tables = Vec<[Option<Worker>; 2]>;
 
 impl AggregateSink {
-    pub(crate) fn new(specs: Vec<AggregateSpec>, memory: Arc<dyn Reserve>) -> Self {
+    pub(crate) fn new(query: &Query, specs: Vec<AggregateSpec>) -> Self {
         let both = |whole: AggregateSpec| BranchSpecs {
             filtered: Arc::new(AggregateSpec { predicate: None, ..whole.clone() }),
             whole: Arc::new(whole),
         };
-        AggregateSink { specs: specs.into_iter().map(both).collect(), memory }
+        let memory = query.host_reserve();
+        let share = query.host.limit_bytes() / (RUN_SHARE * query.threads() as u64);
+        let usual = PartitionSettings::default();
+        let run_bytes = share.max(LEAST_RUN_BYTES).min(usual.run_bytes);
+        let settings = PartitionSettings { run_bytes, ..usual };
+        let spill = SpillFolder::new(query.engine.config.spill_folder.as_deref());
+        let whole = PartitionedAggregate::new(Arc::clone(&memory), Some(Arc::new(spill)), settings);
+        AggregateSink { specs: specs.into_iter().map(both).collect(), memory, whole }
     }
 
-    /// An empty table of a branch.
-    pub(crate) fn table(&self, branch: usize, filtered: Filtered) -> Result<CpuAggregate> {
+    fn spec(&self, branch: usize, filtered: Filtered) -> &Arc<AggregateSpec> {
         let specs = &self.specs[branch];
-        let spec = if filtered == Filtered::Yes { &specs.filtered } else { &specs.whole };
-        CpuAggregate::new(Arc::clone(spec), Arc::clone(&self.memory))
+        if filtered == Filtered::Yes { &specs.filtered } else { &specs.whole }
     }
 
-    /// One table of all workers' tables.
-    pub(crate) fn merge(&self, tables: Vec<Tables>) -> Result<CpuAggregate> {
-        let mut all = tables.into_iter().flatten().flatten().flatten();
-        let Some(mut merged) = all.next() else { return self.table(0, Filtered::No) };
-        all.try_for_each(|table| merged.merge(table))?;
-        Ok(merged)
+    /// An empty table of a branch, for [`AggregateSink::finish`].
+    pub(crate) fn table(&self, branch: usize, filtered: Filtered) -> Result<CpuAggregate> {
+        CpuAggregate::new(Arc::clone(self.spec(branch, filtered)), Arc::clone(&self.memory))
+    }
+
+    /// What is left to do with all workers' rows, and with the groups of a table.
+    pub(crate) fn finish(&self, locals: Vec<Tables>, table: Option<CpuAggregate>) -> Result<Parts> {
+        let adopted = table.map(|table| self.whole.adopt(table)).transpose()?;
+        let mut workers: Vec<Worker> = adopted.into_iter().collect();
+        workers.extend(locals.into_iter().flatten().flatten().flatten());
+        if workers.is_empty() {
+            workers.push(self.whole.worker(self.spec(0, Filtered::No))?);
+        }
+        self.whole.finish(workers)
+    }
+
+    /// What happened, for the query's report.
+    pub(crate) fn report(&self) -> PartitionReport {
+        self.whole.report()
     }
 }
 
@@ -60,11 +87,11 @@ impl Sinking for AggregateSink {
 
     fn consume(&self, local: &mut Tables, task: &Task, chunk: Chunk, filtered: Filtered) -> Result<Flow> {
         let slot = &mut local[task.branch][usize::from(filtered == Filtered::Yes)];
-        let table = match slot {
-            Some(table) => table,
-            empty => empty.insert(self.table(task.branch, filtered)?),
+        let worker = match slot {
+            Some(worker) => worker,
+            empty => empty.insert(self.whole.worker(self.spec(task.branch, filtered))?),
         };
-        table.consume_at(chunk.position, &chunk.columns, chunk.rows)?;
+        worker.consume_at(chunk.position, &chunk.columns, chunk.rows)?;
         Ok(Flow::Continue)
     }
 }

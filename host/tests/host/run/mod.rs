@@ -5,6 +5,7 @@ mod gpu;
 mod grouping;
 mod operators;
 mod session;
+mod spill;
 
 use std::sync::Arc;
 

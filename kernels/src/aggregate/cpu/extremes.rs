@@ -10,7 +10,7 @@ use arrow::datatypes::{DataType, i256};
 
 use super::fold::{Fold, Greatest, Least, Target, WideGreatest, WideLeast, fold};
 use crate::error::Result;
-use crate::keys::decode::{from_integers, to_declared};
+use crate::keys::decode::{from_integers, from_words, to_declared};
 use crate::keys::float;
 use crate::keys::lanes::{LaneColumn, Lanes, with_bytes};
 use crate::memory::Grant;
@@ -158,6 +158,12 @@ impl Extremes {
             let value = |group: usize| (count(group) > 0).then(|| self.float(group));
             let values: arrow::array::Float64Array = numbers.map(value).collect();
             return to_declared(std::sync::Arc::new(values), data_type);
+        }
+        if self.narrow.len() > groups && self.wide.is_empty() && self.huge.is_empty() {
+            let seen: Vec<bool> = numbers.clone().map(|group| count(group) > 0).collect();
+            let word = |group: usize| if seen[group - 1] { self.narrow[group] } else { 0 };
+            let nulls = seen.contains(&false).then(|| seen.iter().copied().collect());
+            return from_words(numbers.map(word).collect(), nulls, data_type);
         }
         if !self.narrow.is_empty() || !self.wide.is_empty() || !self.huge.is_empty() {
             let value = |group: usize| (count(group) > 0).then(|| self.integer(group));

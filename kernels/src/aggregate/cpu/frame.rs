@@ -8,6 +8,49 @@ use crate::expr::cpu::{Evaluator, Vector};
 use crate::filter::Selection;
 use crate::keys::lanes::LaneColumn;
 
+/// A batch that comes in.
+#[derive(Clone, Copy)]
+pub(super) struct Batch<'a> {
+    pub(super) columns: &'a [ArrayRef],
+    pub(super) rows: usize,
+    pub(super) positions: Positions<'a>,
+}
+
+/// Where the rows of a batch stand in the whole input.
+#[derive(Clone, Copy)]
+pub(super) enum Positions<'a> {
+    /// One after the other.
+    From(u64),
+    /// As listed.
+    Each(&'a [u64]),
+}
+
+impl<'a> Positions<'a> {
+    /// Those of rows `from` to `to`.
+    pub(super) fn slice(self, from: usize, to: usize) -> Positions<'a> {
+        match self {
+            Positions::From(first) => Positions::From(first.saturating_add(from as u64)),
+            Positions::Each(positions) => Positions::Each(&positions[from..to]),
+        }
+    }
+
+    /// The positions of some of the rows.
+    pub(super) fn of(self, selection: &Selection) -> Vec<u64> {
+        match self {
+            Positions::From(first) if selection.is_all() => {
+                (0..selection.rows() as u64).map(|row| first.saturating_add(row)).collect()
+            }
+            Positions::From(first) => {
+                selection.indices().iter().map(|&row| first.saturating_add(row.into())).collect()
+            }
+            Positions::Each(positions) if selection.is_all() => positions.to_vec(),
+            Positions::Each(positions) => {
+                selection.indices().iter().map(|&row| positions[row as usize]).collect()
+            }
+        }
+    }
+}
+
 /// Rows of a batch under evaluation: those of `selection`, of which those of `active` count.
 pub(super) struct Frame {
     pub(super) selection: Selection,
@@ -35,6 +78,11 @@ pub(super) struct Evaluated<'a> {
 impl Frame {
     pub(super) fn keys(&self) -> &[LaneColumn] {
         &self.values.lanes[..self.keys]
+    }
+
+    /// Rows that count.
+    pub(super) fn counted(&self) -> usize {
+        self.active.as_ref().map_or(self.values.rows, BooleanBuffer::count_set_bits)
     }
 
     pub(super) fn inputs(&self) -> Evaluated<'_> {

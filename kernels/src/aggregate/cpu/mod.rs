@@ -34,6 +34,7 @@ mod floats;
 mod fold;
 mod frame;
 mod functions;
+mod partition;
 mod plan;
 mod state;
 mod states_of;
@@ -43,13 +44,21 @@ mod tests;
 
 use accumulator::{Accumulator, Rows};
 use fold::{Target, count_groups};
-use frame::{Evaluated, Frame, evaluate, positions_within};
+use frame::{Batch, Evaluated, Frame, Positions, evaluate, positions_within};
+pub use partition::{PartitionReport, PartitionSettings, PartitionedAggregate, Parts, Worker};
 use plan::{Plan, Source};
+pub(crate) use plan::{StateKind, state_kinds};
 use state::InputState;
 pub(super) use states_of::states_of;
 
 /// Bytes of scratch per row of a batch: a normalised key and two group numbers.
 const SCRATCH_BYTES: u64 = 16;
+
+/// Bytes that a new group takes, at most, but for values of variable length: two slots of a table and the key; sums and
+/// extremes of an input in two tiers; a state of an accumulator.
+const KEY_BYTES: usize = 72;
+const INPUT_BYTES: usize = 64;
+const CALL_BYTES: usize = 96;
 
 /// One thread's aggregation: takes batches, merges with others, gives keys and aggregates.
 ///
@@ -93,6 +102,13 @@ pub struct CpuAggregate {
     grant: Grant,
 }
 
+/// Whether new groups are made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Growth {
+    Open,
+    Frozen,
+}
+
 /// State of the rows under one filter.
 #[derive(Debug)]
 struct ContextState {
@@ -113,8 +129,19 @@ impl CpuAggregate {
     /// # Errors
     /// [`Error::Unsupported`] for a type that cannot be an input; [`Error::InvalidInput`] for a missing operand.
     pub fn new(spec: Arc<AggregateSpec>, memory: Arc<dyn Reserve>) -> Result<Self> {
+        let index = GroupIndex::new(spec.keys.iter().map(Expr::data_type));
+        Self::with_index(spec, index, memory)
+    }
+
+    /// An aggregation of one partition by hash, with about `groups` groups.
+    fn of_partition(spec: Arc<AggregateSpec>, groups: usize, memory: Arc<dyn Reserve>) -> Result<Self> {
+        let index = GroupIndex::of_partition(spec.keys.iter().map(Expr::data_type), groups);
+        Self::with_index(spec, index, memory)
+    }
+
+    fn with_index(spec: Arc<AggregateSpec>, index: GroupIndex, memory: Arc<dyn Reserve>) -> Result<Self> {
         let plan = Plan::new(&spec)?;
-        let index = (!spec.keys.is_empty()).then(|| GroupIndex::new(spec.keys.iter().map(Expr::data_type)));
+        let index = (!spec.keys.is_empty()).then_some(index);
         let mut contexts: Vec<ContextState> = Vec::new();
         for context in &plan.contexts {
             let keys = if contexts.is_empty() { spec.keys.as_slice() } else { &[] };
@@ -168,41 +195,83 @@ impl CpuAggregate {
     /// # Errors
     /// As of [`CpuAggregate::consume`].
     pub fn consume_at(&mut self, first: u64, columns: &[ArrayRef], rows: usize) -> Result<()> {
-        self.rows_seen = first.saturating_add(rows as u64);
+        self.consume_batch(Batch { columns, rows, positions: Positions::From(first) }, Growth::Open)
+            .map(|_| ())
+    }
+
+    /// Adds the rows of a batch; where the table is frozen, those of known groups, and gives the numbers of the others.
+    fn consume_batch(&mut self, batch: Batch, growth: Growth) -> Result<Vec<u32>> {
+        let Batch { columns, rows, positions } = batch;
+        if let Positions::From(first) = positions {
+            self.rows_seen = first.saturating_add(rows as u64);
+        }
         if let Some(column) = columns.iter().find(|column| column.len() != rows) {
             return Err(Error::invalid(format!("a column of {} rows in a batch of {rows}", column.len())));
         }
-        let mut selection = Selection::all(rows);
-        if let Some(predicate) = &self.predicate {
-            selection = predicate.select(columns, rows, None)?;
-        }
+        let selection = self.select(columns, rows)?;
         if selection.count() == 0 {
-            return Ok(());
+            return Ok(Vec::new());
         }
         self.reserve_scratch(rows)?;
         let frame = self.frame(columns, selection)?;
-        self.number_rows(&frame)?;
+        let missed = match growth {
+            Growth::Open => {
+                self.number_rows(&frame)?;
+                Vec::new()
+            }
+            Growth::Frozen => self.find_rows(&frame)?,
+        };
+        if !missed.is_empty() && missed.len() == frame.counted() {
+            return Ok(missed);
+        }
         let numbers = std::mem::take(&mut self.numbers);
         let target =
             if frame.active.is_none() && self.index.is_none() { Target::One } else { Target::Each(&numbers) };
-        let positions = self.positions(first, &frame.selection);
-        self.add(0, frame.inputs(), target, &positions)?;
+        self.add(0, frame.inputs(), target, &self.positions(positions, &frame.selection))?;
         for context in 1..self.contexts.len() {
-            self.add_filtered(context, columns, &frame, target, first)?;
+            self.add_filtered(context, columns, &frame, target, positions)?;
         }
         self.numbers = numbers;
-        Ok(())
+        Ok(missed)
+    }
+
+    /// The rows where the predicate is true.
+    fn select(&self, columns: &[ArrayRef], rows: usize) -> Result<Selection> {
+        match &self.predicate {
+            Some(predicate) => predicate.select(columns, rows, None),
+            None => Ok(Selection::all(rows)),
+        }
     }
 
     /// Where rows stand in the whole input; nothing where no function asks.
-    fn positions(&self, first: u64, selection: &Selection) -> Vec<u64> {
-        if !self.ordered {
-            return Vec::new();
+    fn positions(&self, positions: Positions, selection: &Selection) -> Vec<u64> {
+        if self.ordered { positions.of(selection) } else { Vec::new() }
+    }
+
+    /// Group numbers of the frame's rows whose key is known; the others go to the sink and are given, by their number in
+    /// the batch.
+    fn find_rows(&mut self, frame: &Frame) -> Result<Vec<u32>> {
+        let Some(index) = &mut self.index else { return Err(Error::invalid("a frozen table without keys")) };
+        index.find(frame.keys().to_vec(), frame.values.rows, &mut self.numbers)?;
+        if let Some(active) = &frame.active {
+            let mut missed = Vec::new();
+            for (row, number) in self.numbers.iter_mut().enumerate() {
+                match active.value(row) {
+                    false => *number = 0,
+                    true if *number == 0 => missed.push(row as u32),
+                    true => {}
+                }
+            }
+            return Ok(missed);
         }
-        if selection.is_all() {
-            return (0..selection.rows() as u64).map(|row| first.saturating_add(row)).collect();
-        }
-        selection.indices().iter().map(|&row| first.saturating_add(row.into())).collect()
+        let missed = self.numbers.iter().enumerate().filter(|(_, number)| **number == 0);
+        Ok(match frame.selection.is_all() {
+            true => missed.map(|(row, _)| row as u32).collect(),
+            false => {
+                let rows = frame.selection.indices();
+                missed.map(|(at, _)| rows[at]).collect()
+            }
+        })
     }
 
     /// Evaluates keys and inputs. Where most rows are active, all are evaluated and the others sent to the sink, which
@@ -253,7 +322,7 @@ impl CpuAggregate {
         columns: &[ArrayRef],
         frame: &Frame,
         target: Target,
-        first: u64,
+        positions: Positions,
     ) -> Result<()> {
         let state = &self.contexts[context];
         let Some(filter) = &state.filter else {
@@ -265,7 +334,7 @@ impl CpuAggregate {
         };
         let selection = filter.select(columns, counted.rows(), Some(&counted))?;
         let values = evaluate(&state.evaluator, state.lanes, columns, selection.rows(), Some(&selection))?;
-        let positions = self.positions(first, &selection);
+        let positions = self.positions(positions, &selection);
         match target {
             Target::One => self.add(context, values.all(), Target::One, &positions),
             Target::Each(numbers) => {
@@ -346,6 +415,14 @@ impl CpuAggregate {
         self.merge(other)
     }
 
+    /// [`CpuAggregate::merge_partial`], without a detour where there are no groups yet.
+    fn merge_own(&mut self, partial: &Partial) -> Result<()> {
+        if self.index.as_ref().is_some_and(GroupIndex::is_empty) {
+            return self.load(partial);
+        }
+        self.merge_partial(partial)
+    }
+
     /// Takes the groups of a partial, which must match the spec, into an aggregation without rows.
     fn load(&mut self, partial: &Partial) -> Result<()> {
         partial.check(&self.spec)?;
@@ -373,6 +450,12 @@ impl CpuAggregate {
             state.rows.resize(groups + 1, 0);
             for &input in &context.inputs {
                 self.inputs[input].own_counts(groups);
+                // Rows are known by count(*) alone; without one, as many as there are values are as good as any number.
+                let counts = self.inputs[input].counts().into_iter().flatten();
+                state.rows.iter_mut().zip(counts).for_each(|(rows, &count)| *rows = count.max(*rows));
+            }
+            for &input in &context.inputs {
+                self.inputs[input].share_counts(&state.rows);
             }
         }
         Ok(())
@@ -444,6 +527,28 @@ impl CpuAggregate {
             });
         }
         Ok(columns)
+    }
+
+    /// Holds what a batch may take, so that adding it cannot be refused half-way: each row may be a group, and each table
+    /// and list may double. Values that accumulators keep are guessed by the bytes of the batch.
+    fn reserve_ahead(&mut self, rows: usize, batch_bytes: u64) -> Result<()> {
+        let bytes = self.ahead_for(rows, batch_bytes);
+        self.grant.ahead(bytes)
+    }
+
+    /// True where values of variable length, or lists of values, are kept.
+    fn keeps_values(&self) -> bool {
+        let plain = |expr: &Expr| expr.data_type().is_primitive();
+        let mut kept = self.spec.keys.iter().chain(self.plan.inputs.iter().map(|input| &input.expr));
+        !self.calls.is_empty() || !kept.all(plain)
+    }
+
+    fn ahead_for(&self, rows: usize, batch_bytes: u64) -> u64 {
+        let kept = self.inputs.len() * INPUT_BYTES + self.calls.len() * CALL_BYTES + self.contexts.len() * 8;
+        let row = SCRATCH_BYTES + (self.spec.keys.len() * KEY_BYTES + kept) as u64;
+        let values = if self.keeps_values() { 2 * batch_bytes } else { 0 };
+        // A table that doubles is there twice for a while.
+        self.grant.bytes() / 2 * 3 + rows as u64 * row + values
     }
 
     /// Bytes reserved.

@@ -6,7 +6,7 @@
 
 use arrow::datatypes::DataType;
 
-use crate::aggregate::{Aggregate, AggregateFunction, AggregateSpec};
+use crate::aggregate::{Aggregate, AggregateFunction, AggregateSpec, FloatSum};
 use crate::error::{Backend, Error, Result};
 use crate::expr::{Expr, value_type};
 
@@ -56,6 +56,42 @@ pub(super) enum Source {
     Input { context: usize, input: usize },
     /// An accumulator of its own.
     Call(usize),
+}
+
+/// What the state of an aggregate is made of; see [`crate::aggregate::partial::StateColumn`].
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum StateKind {
+    Count,
+    Integer,
+    Float,
+    Extreme,
+    /// Columns of these types.
+    Arrays(Vec<DataType>),
+}
+
+/// The kind of each aggregate's state.
+///
+/// # Errors
+/// As of [`super::CpuAggregate::new`].
+pub(crate) fn state_kinds(spec: &AggregateSpec) -> Result<Vec<StateKind>> {
+    let plan = Plan::new(spec)?;
+    let kinds = plan.sources.iter().zip(&spec.aggregates).map(|(source, aggregate)| {
+        Ok(match (source, &aggregate.function) {
+            (Source::Rows { .. }, _) | (Source::Input { .. }, AggregateFunction::Count) => StateKind::Count,
+            (Source::Input { .. }, AggregateFunction::Min | AggregateFunction::Max) => StateKind::Extreme,
+            (Source::Input { input, .. }, _) => match plan.inputs[*input].sum {
+                Some(SumKind::Float) if spec.float_sum == FloatSum::Reproducible => {
+                    StateKind::Arrays(vec![DataType::LargeBinary, DataType::UInt64])
+                }
+                Some(SumKind::Float) => StateKind::Float,
+                _ => StateKind::Integer,
+            },
+            (Source::Call(_), _) => {
+                StateKind::Arrays(super::functions::accumulator(aggregate, spec.float_sum)?.state_types())
+            }
+        })
+    });
+    kinds.collect()
 }
 
 #[derive(Debug)]

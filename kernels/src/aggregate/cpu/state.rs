@@ -134,7 +134,7 @@ impl InputState {
             super::add_counts(counts, theirs.iter().skip(1), numbers);
         }
         if let (Some(mine), Some(theirs)) = (&mut self.integers, &other.integers) {
-            mine.merge((1..=numbers.len()).map(|group| theirs.total(group)), numbers, groups, grant)?;
+            mine.merge(theirs, numbers, groups, grant)?;
         }
         if let (Some(mine), Some(theirs)) = (&mut self.floats, &other.floats) {
             mine.merge(theirs, numbers, groups, grant)?;
@@ -166,7 +166,7 @@ impl InputState {
             (StateColumn::Integer { sums, counts }, AggregateFunction::Sum | AggregateFunction::Avg) => {
                 self.load_counts(counts, numbers, groups);
                 let mut loaded = IntegerSums::default();
-                loaded.merge(sums.iter().map(|&sum| Total::from(sum)), numbers, groups, grant)?;
+                loaded.load(sums, numbers, groups, grant)?;
                 self.integers = Some(loaded);
             }
             (state, AggregateFunction::Sum | AggregateFunction::Avg) => {
@@ -207,6 +207,13 @@ impl InputState {
         self.counts.get_or_insert_default().resize(groups + 1, 0);
     }
 
+    /// No counts of its own where they are the rows.
+    pub(super) fn share_counts(&mut self, rows: &[u64]) {
+        if self.counts.as_deref() == Some(rows) {
+            self.counts = None;
+        }
+    }
+
     pub(super) fn partial(&self, aggregate: &Aggregate, counts: Vec<u64>) -> Result<StateColumn> {
         let groups = counts.len();
         let best = |extremes: &Option<Extremes>| {
@@ -241,8 +248,16 @@ impl InputState {
             (AggregateFunction::CountRows | AggregateFunction::Count, _) => finish::counts(counts, aggregate),
             (AggregateFunction::Min, _) => best(&self.least),
             (AggregateFunction::Max, _) => best(&self.greatest),
-            (AggregateFunction::Sum, Some(sums)) => finish::sums(totals(sums).into_iter(), aggregate),
-            (AggregateFunction::Avg, Some(sums)) => finish::averages(totals(sums).into_iter(), aggregate),
+            (AggregateFunction::Sum, Some(sums)) => {
+                let words = sums.narrow(counts.len());
+                let summed = words.and_then(|words| finish::word_sums(words, counts, aggregate));
+                summed.unwrap_or_else(|| finish::sums(totals(sums).into_iter(), aggregate))
+            }
+            (AggregateFunction::Avg, Some(sums)) => {
+                let words = sums.narrow(counts.len());
+                let averaged = words.and_then(|words| finish::word_averages(words, counts, aggregate));
+                averaged.unwrap_or_else(|| finish::averages(totals(sums).into_iter(), aggregate))
+            }
             (AggregateFunction::Sum, None) => finish::floats(self.floats.as_ref(), counts, false, aggregate),
             (AggregateFunction::Avg, None) => finish::floats(self.floats.as_ref(), counts, true, aggregate),
             (function, _) => Err(Error::invalid(format!("{function} of an input's state"))),

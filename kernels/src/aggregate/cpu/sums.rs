@@ -188,8 +188,65 @@ impl IntegerSums {
         total
     }
 
-    /// Adds sums of other groups: item `i` to group `numbers[i]`.
+    /// The sums of groups 1 to `groups`, where all of them are in the narrow tier.
+    pub(super) fn narrow(&self, groups: usize) -> Option<&[i64]> {
+        let only = self.wide.is_empty() && self.huge.is_empty();
+        self.narrow.get(1..=groups).filter(|_| only)
+    }
+
+    /// Adds the sums of other groups: those of group `i + 1` to group `numbers[i]`.
     pub(super) fn merge(
+        &mut self,
+        other: &Self,
+        numbers: &[u32],
+        groups: usize,
+        grant: &mut Grant,
+    ) -> Result<()> {
+        match other.narrow(numbers.len()) {
+            // No group sums to more than the bound, however many of theirs become one of ours.
+            Some(sums) => self.add_words(sums, other.narrow_bound, numbers, groups, grant),
+            None => {
+                let totals = (1..=numbers.len()).map(|group| other.total(group));
+                self.add_totals(totals, numbers, groups, grant)
+            }
+        }
+    }
+
+    /// Adds sums: item `i` to group `numbers[i]`.
+    pub(super) fn load(
+        &mut self,
+        sums: &[i256],
+        numbers: &[u32],
+        groups: usize,
+        grant: &mut Grant,
+    ) -> Result<()> {
+        let word = |sum: &i256| sum.to_i128().and_then(|sum| i64::try_from(sum).ok());
+        let words: Option<Vec<i64>> = sums.iter().map(word).collect();
+        let Some(words) = words else {
+            return self.add_totals(sums.iter().map(|&sum| Total::from(sum)), numbers, groups, grant);
+        };
+        let greatest = words.iter().map(|word| u128::from(word.unsigned_abs())).max().unwrap_or(0);
+        self.add_words(&words, greatest.saturating_mul(words.len() as u128), numbers, groups, grant)
+    }
+
+    /// Adds words whose magnitudes sum up to `bound` at most in any group.
+    fn add_words(
+        &mut self,
+        words: &[i64],
+        bound: u128,
+        numbers: &[u32],
+        groups: usize,
+        grant: &mut Grant,
+    ) -> Result<()> {
+        if self.room_in_narrow(bound, groups, grant)? {
+            fold::<i64, NarrowSum>(Target::Each(numbers), words, &mut self.narrow);
+            return Ok(());
+        }
+        let totals = words.iter().map(|&word| Total::from(i256::from_i128(word.into())));
+        self.add_totals(totals, numbers, groups, grant)
+    }
+
+    fn add_totals(
         &mut self,
         totals: impl Iterator<Item = Total>,
         numbers: &[u32],
@@ -230,7 +287,7 @@ impl IntegerSums {
             (0..states.len()).map(|row| Total::from_bytes(states.value(row))).collect::<Option<Vec<_>>>()
         });
         let totals = totals.ok_or_else(|| Error::invalid("a state that is no integer sums"))?;
-        self.merge(totals.into_iter(), numbers, groups, grant)
+        self.add_totals(totals.into_iter(), numbers, groups, grant)
     }
 }
 

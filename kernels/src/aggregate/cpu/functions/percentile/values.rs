@@ -317,7 +317,7 @@ impl Sorted {
             Class::Bytes => {
                 let mut builder = LargeBinaryBuilder::new();
                 ordinals.iter().for_each(|ordinal| builder.append_option(ordinal.map(bytes)));
-                decode::from_bytes(Arc::new(builder.finish()), data_type)
+                decode::to_declared(Arc::new(builder.finish()), data_type)
             }
             _ => {
                 let values: Vec<Option<i256>> =

@@ -6,6 +6,10 @@ use arrow::datatypes::i256;
 use super::AggregateSpec;
 use crate::error::{Error, Result};
 
+mod batch;
+#[cfg(test)]
+mod tests;
+
 /// State of one aggregate over all groups of a [`Partial`].
 #[derive(Debug, Clone)]
 pub enum StateColumn {

@@ -1,0 +1,87 @@
+//! Aggregations over budget: the right answer, from files that are gone afterwards.
+
+use pilaster::aggregate::{Aggregate, AggregateFunction};
+
+use super::*;
+
+const LIMIT: u64 = 6 << 20;
+
+/// Groups by `id * 2^33`: nearly every row is one.
+fn many_groups(rows: i64) -> Plan {
+    let shifted = Expr::arithmetic(
+        pilaster::expr::ArithmeticOp::Multiply,
+        id(),
+        Expr::literal(1i64 << 33),
+        DataType::Int64,
+        pilaster::expr::OverflowMode::Checked,
+        pilaster::expr::Rounding::default(),
+    );
+    let name = Expr::column(2, DataType::Utf8);
+    let aggregates = vec![
+        ("rows", Aggregate::new(AggregateFunction::CountRows, vec![], DataType::Int64)),
+        ("sum", Aggregate::new(AggregateFunction::Sum, vec![value()], DataType::Int64)),
+        ("name", Aggregate::new(AggregateFunction::Max, vec![name], DataType::Utf8)),
+    ];
+    let aggregates = aggregates.into_iter().map(|(alias, aggregate)| (alias.to_owned(), aggregate));
+    let twice = Plan::union(vec![source(2, 10, rows / 20), source(1, 10, rows / 10)]).unwrap();
+    twice.aggregate(vec![("key".into(), shifted.unwrap())], aggregates.collect()).unwrap()
+}
+
+fn spilled_bytes(report: &pilaster::Report) -> u64 {
+    let details = report.operators.iter().flat_map(|operator| &operator.details);
+    let bytes =
+        details.filter(|(name, _)| name == "spilled bytes").map(|(_, bytes)| bytes.parse::<u64>().unwrap());
+    bytes.sum()
+}
+
+#[test]
+fn groups_over_budget_spill_and_come_out_right() {
+    let folder = tempfile::tempdir().unwrap();
+    let rows = 60_000;
+    for threads in [1, 2] {
+        let config = SessionConfig {
+            backend: BackendChoice::Cpu,
+            threads,
+            cpu_batch_rows: 1_000,
+            host_memory_limit_bytes: LIMIT,
+            spill_folder: Some(folder.path().into()),
+            ..Default::default()
+        };
+        let session = Session::new(config).unwrap();
+        let (batches, report) = session.collect(&many_groups(rows)).unwrap();
+        assert!(spilled_bytes(&report) > 1 << 20, "{report}");
+        assert!(report.peak_host_bytes <= LIMIT, "{} bytes", report.peak_host_bytes);
+        assert_eq!(
+            (session.reserved_host_bytes(), std::fs::read_dir(folder.path()).unwrap().count()),
+            (0, 0)
+        );
+        let mut found: Vec<(i64, i64, Option<i64>, String)> = Vec::new();
+        for batch in &batches {
+            let names = batch.column(3).as_any().downcast_ref::<StringArray>().unwrap();
+            let of = |column: usize| ints(std::slice::from_ref(batch), column);
+            let numbers = of(0).into_iter().zip(of(1)).zip(of(2)).zip(names);
+            found.extend(numbers.map(|(((key, rows), sum), name)| {
+                (key.unwrap() >> 33, rows.unwrap(), sum, name.unwrap().to_owned())
+            }));
+        }
+        found.sort_unstable();
+        let value = |id: i64| (id % 5 != 0).then_some(2 * (7 * id % 10));
+        let expected: Vec<_> = (0..rows).map(|id| (id, 2, value(id), format!("n{}", id % 3))).collect();
+        assert_eq!(found, expected);
+    }
+}
+
+#[test]
+fn a_spill_folder_that_is_not_there_is_an_error() {
+    let config = SessionConfig {
+        backend: BackendChoice::Cpu,
+        threads: 2,
+        host_memory_limit_bytes: LIMIT,
+        spill_folder: Some("/nowhere/at/all".into()),
+        ..Default::default()
+    };
+    let session = Session::new(config).unwrap();
+    let error = session.collect(&many_groups(60_000)).unwrap_err();
+    assert!(matches!(error, pilaster::Error::Io { .. }), "{error}");
+    assert_eq!(session.reserved_host_bytes(), 0);
+}
