@@ -26,7 +26,6 @@ use crate::keys::GroupIndex;
 use crate::keys::lanes::LaneColumn;
 use crate::memory::{Grant, Reserve};
 
-#[allow(dead_code, reason = "the functions that use all of it are being written")]
 mod accumulator;
 mod extremes;
 mod finish;

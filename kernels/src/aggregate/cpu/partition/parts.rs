@@ -14,8 +14,8 @@ use crate::aggregate::cpu::CpuAggregate;
 use crate::aggregate::partial::Partial;
 use crate::error::{Error, Result};
 
-/// Groups that are merged into the first table one after the other, at about 20 ns each; beyond, tables are merged by
-/// partition, which costs each group about 60 ns, but on all threads.
+/// Groups that are merged into the first table one after the other; beyond, tables are merged by partition, which moves each
+/// group about three times as often, but on all threads.
 const MERGED_GROUPS: usize = 1 << 18;
 
 /// Bytes of a table of a part, for each group, and of everything else about it.

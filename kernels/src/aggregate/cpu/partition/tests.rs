@@ -360,7 +360,7 @@ fn without_a_place_to_spill_a_refusal_is_an_error() {
 fn partitions_that_are_too_large_are_partitioned_again() {
     let spec = spec(vec![integer_key()], false);
     let batches = batches(|n| Some((n % 200_000) as i64 * 7), 10, 2_000);
-    let memory = Limited::new(90_000);
+    let memory = Limited::new(40_000);
     let kept: Arc<dyn Spill> = Arc::new(Kept::default());
     let ran = partitioned(&spec, &batches, 1, memory, Some(kept), small()).unwrap();
     assert_eq!(ran.columns, plain(&spec, &batches));

@@ -16,8 +16,8 @@ use crate::error::{Error, Result};
 use crate::filter::Selection;
 use crate::memory::Grant;
 
-/// Below this share of hits, looking rows up costs more than staging them saves: a look-up takes about 5 ns, a row that is
-/// staged about 25 until it is in its table.
+/// Below this share of hits, looking rows up costs more than staging them saves: a look-up costs every row a cache miss, and
+/// staging costs a row about five times that until it is in its table (an estimate from the bytes moved).
 const LEAST_HITS: f64 = 0.2;
 
 /// Batches in a row with few hits after which rows are staged without a look.
