@@ -7,7 +7,7 @@
 //! [`CpuAggregate::mode_name`] tells how groups are found: `ungrouped` without keys, else the mode of
 //! [`GroupIndex`], which states its rule. Equal operands share their evaluation, sum and count. Counting is shared
 //! further: an input without nulls so far has as many values as its group has rows. A function that is none of count,
-//! sum, avg, min and max has an [`accumulator`] of its own.
+//! sum, avg, min and max has an accumulator of its own.
 //!
 //! Bytes per row: the lanes of keys and inputs once, and 4 for the group number per input. Ideas: DuckDB's perfect hash
 //! aggregation and clustered aggregates, Velox's value ids, DataFusion's split of group values and accumulators.
