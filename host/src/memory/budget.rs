@@ -37,9 +37,15 @@ impl Budget {
     /// A budget whose reservations count here too, and are all given back when it is dropped.
     #[must_use]
     pub fn child(self: &Arc<Self>) -> Arc<Self> {
+        self.part(self.limit_bytes)
+    }
+
+    /// A child that may hold `limit_bytes`, at most.
+    #[must_use]
+    pub fn part(self: &Arc<Self>, limit_bytes: u64) -> Arc<Self> {
         Arc::new(Budget {
             backend: self.backend,
-            limit_bytes: self.limit_bytes,
+            limit_bytes: limit_bytes.min(self.limit_bytes),
             reserved: AtomicU64::new(0),
             peak: AtomicU64::new(0),
             parent: Some(Arc::clone(self)),

@@ -100,3 +100,16 @@ fn spilled_files_are_read_in_any_order_and_deleted() {
     let nowhere = SpillFolder::new(Some(&folder.path().join("missing")));
     assert!(matches!(nowhere.create(batch.schema()).err(), Some(Error::Io { .. })));
 }
+
+#[test]
+fn a_part_leaves_the_rest_to_others() {
+    let query = Arc::new(Budget::new(Backend::Cpu, 100));
+    let part = query.part(50);
+    assert!(part.try_grow(51).is_err());
+    part.try_grow(50).unwrap();
+    query.try_grow(50).unwrap();
+    assert_eq!((part.available(), query.available()), (0, 0));
+    drop(part);
+    assert_eq!(query.reserved(), 50);
+    assert_eq!(query.part(1000).limit_bytes(), 100);
+}

@@ -19,6 +19,9 @@ use crate::memory::{Reserve, SpillFolder};
 const RUN_SHARE: u64 = 16;
 const LEAST_RUN_BYTES: u64 = 64 << 10;
 
+/// An aggregation that grows until a reservation is refused would leave the scan below it nothing to read with.
+const SOURCE_SHARE: u64 = 2;
+
 /// Specs of all branches, which differ in their sources' columns and agree in keys and states.
 pub(crate) struct AggregateSink {
     specs: Vec<BranchSpecs>,
@@ -41,8 +44,9 @@ impl AggregateSink {
             filtered: Arc::new(AggregateSpec { predicate: None, ..whole.clone() }),
             whole: Arc::new(whole),
         };
-        let memory = query.host_reserve();
-        let share = query.host.limit_bytes() / (RUN_SHARE * query.threads() as u64);
+        let memory = query.host.part(query.host.limit_bytes() / SOURCE_SHARE);
+        let share = memory.limit_bytes() / (RUN_SHARE * query.threads() as u64);
+        let memory: Arc<dyn Reserve> = memory;
         let usual = PartitionSettings::default();
         let run_bytes = share.max(LEAST_RUN_BYTES).min(usual.run_bytes);
         let settings = PartitionSettings { run_bytes, ..usual };

@@ -1,6 +1,8 @@
 //! Aggregations over budget: the right answer, from files that are gone afterwards.
 
+use parquet::arrow::ArrowWriter;
 use pilaster::aggregate::{Aggregate, AggregateFunction};
+use pilaster::scan::Scan;
 
 use super::*;
 
@@ -69,6 +71,40 @@ fn groups_over_budget_spill_and_come_out_right() {
         let expected: Vec<_> = (0..rows).map(|id| (id, 2, value(id), format!("n{}", id % 3))).collect();
         assert_eq!(found, expected);
     }
+}
+
+/// A scan of row groups that take a good part of the budget: what the aggregation holds must leave it room.
+#[test]
+fn a_scan_below_a_spilling_aggregation_has_room_to_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("rows.parquet");
+    let groups = 4;
+    let rows = 60_000;
+    let mut writer = ArrowWriter::try_new(std::fs::File::create(&file).unwrap(), schema(), None).unwrap();
+    for group in 0..groups {
+        writer.write(&batch(group * rows..(group + 1) * rows)).unwrap();
+        writer.flush().unwrap();
+    }
+    writer.close().unwrap();
+    let scan = Scan::open(&[&file]).unwrap();
+    let count = ("rows".to_owned(), Aggregate::new(AggregateFunction::CountRows, vec![], DataType::Int64));
+    let name = Expr::column(2, DataType::Utf8);
+    let keys = vec![("id".to_owned(), id()), ("name".to_owned(), name)];
+    let plan = Plan::scan(scan).aggregate(keys, vec![count]).unwrap();
+    let config = SessionConfig {
+        backend: BackendChoice::Cpu,
+        threads: 2,
+        host_memory_limit_bytes: 2 * LIMIT,
+        spill_folder: Some(folder.path().into()),
+        ..Default::default()
+    };
+    let (batches, report) = Session::new(config).unwrap().collect(&plan).unwrap();
+    assert!(spilled_bytes(&report) > 0, "{report}");
+    assert!(report.peak_host_bytes <= 2 * LIMIT, "{} bytes", report.peak_host_bytes);
+    let mut ids: Vec<i64> = ints(&batches, 0).into_iter().flatten().collect();
+    ids.sort_unstable();
+    assert!(ids.iter().copied().eq(0..groups * rows));
+    assert!(ints(&batches, 2).iter().all(|&count| count == Some(1)));
 }
 
 #[test]
