@@ -53,7 +53,7 @@ const PARTITIONS: usize = 1 << PARTITION_BITS;
 /// A row's hash has bits for so many levels. Beyond, a table grows as it must.
 const MAX_DEPTH: u32 = 6;
 
-/// When to freeze, and how much to stage at a time. The defaults follow from sizes: 2^17 groups are 4 MiB of slots, what a core
+/// When to freeze, and how much to stage at a time. The defaults follow from sizes: 2^16 groups are 2 MiB of slots or 4, what a core
 /// has of the third cache level; a part with its states stays within 1 or 2 MiB of the second.
 #[derive(Debug, Clone)]
 pub struct PartitionSettings {
@@ -72,7 +72,7 @@ pub struct PartitionSettings {
 impl Default for PartitionSettings {
     fn default() -> Self {
         Self {
-            hash_groups: 1 << 17,
+            hash_groups: 1 << 16,
             direct_groups: 1 << 18,
             run_rows: 1 << 19,
             run_bytes: 16 << 20,

@@ -16,9 +16,10 @@ use crate::error::{Error, Result};
 use crate::filter::Selection;
 use crate::memory::Grant;
 
-/// Below this share of hits, looking rows up costs more than staging them saves: a look-up costs every row a cache miss, and
-/// staging costs a row about five times that until it is in its table (an estimate from the bytes moved).
-const LEAST_HITS: f64 = 0.2;
+/// Below this share of hits, looking rows up costs more than staging them saves. Measured on two cores of an EPYC (i64 keys, a sum
+/// and a count): 17 ns for a row that is staged without a look until it is in its table, 9 for one that is found, about
+/// 60 for one that is looked up in vain and staged then.
+const LEAST_HITS: f64 = 0.8;
 
 /// Batches in a row with few hits after which rows are staged without a look.
 const PATIENCE: usize = 4;
