@@ -21,6 +21,7 @@ use pilaster_kernels::gpu::column::pack;
 use pilaster_kernels::keys::order_words;
 use pilaster_kernels::sort::{SortKey, gpu as rank_sort};
 use pilaster_tests::devices::{device, profile};
+use pilaster_tests::strategies::Random;
 
 use AggregateFunction::{Avg, Count, CountRows, Max, Min, Sum};
 
@@ -77,23 +78,12 @@ fn cell(array: &dyn Array, row: usize) -> Cell<'_> {
     }
 }
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
+trait Nullable {
     /// A value, or null once in eight.
+    fn nullable<T>(&mut self, value: impl FnOnce(&mut Self) -> T) -> Option<T>;
+}
+
+impl Nullable for Random {
     fn nullable<T>(&mut self, value: impl FnOnce(&mut Self) -> T) -> Option<T> {
         if self.below(8) == 0 { None } else { Some(value(self)) }
     }
@@ -116,19 +106,19 @@ const UNSIGNED: usize = 10;
 const SPECIAL: usize = 11;
 
 fn table(rows: usize, seed: u64) -> Vec<ArrayRef> {
-    let random = &mut Random(seed);
+    let random = &mut Random::new(seed);
     let texts = ["", "a", "a\0", "b", "ä", "zebra", "a long text, longer than any inline form"];
     let specials = [f64::NAN, -f64::NAN, f64::INFINITY, f64::NEG_INFINITY, 0.0, -0.0, 1.5, -2.25];
     let extremes = [i64::MIN, i64::MAX, 0, -1, 1 << 32, -(1 << 32)];
-    let ids: Vec<i64> = (0..rows.max(1)).map(|_| random.next() as i64).collect();
+    let ids: Vec<i64> = (0..rows.max(1)).map(|_| random.bits() as i64).collect();
     let large = |random: &mut Random| match random.below(4) {
         0 => extremes[random.below(6) as usize],
-        _ => random.next() as i64,
+        _ => random.bits() as i64,
     };
     let decimal =
-        |random: &mut Random| i128::from(random.next() as i64) * i128::from(random.next() as i32) * 1_000_000;
-    let double = |random: &mut Random| (random.next() as i64 >> 8) as f64 * FLOAT_STEP;
-    let single = |random: &mut Random| (random.next() as i32 >> 8) as f32 * FLOAT_STEP as f32;
+        |random: &mut Random| i128::from(random.bits() as i64) * i128::from(random.bits() as i32) * 1_000_000;
+    let double = |random: &mut Random| (random.bits() as i64 >> 8) as f64 * FLOAT_STEP;
+    let single = |random: &mut Random| (random.bits() as i32 >> 8) as f32 * FLOAT_STEP as f32;
     macro_rules! column {
         ($array:ident, $value:expr) => {
             (0..rows).map(|_| random.nullable($value)).collect::<$array>()
@@ -147,7 +137,7 @@ fn table(rows: usize, seed: u64) -> Vec<ArrayRef> {
             (0..rows).map(|_| Some(ids[random.below(ids.len() as u64) as usize])).collect::<Int64Array>(),
         ),
         Arc::new(column!(Date32Array, |random| random.below(3000) as i32 - 100)),
-        Arc::new(column!(UInt64Array, |random| random.next() << random.below(64))),
+        Arc::new(column!(UInt64Array, |random| random.bits() << random.below(64))),
         Arc::new(column!(Float64Array, |random| specials[random.below(8) as usize])),
     ]
 }

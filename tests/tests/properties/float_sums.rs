@@ -16,29 +16,20 @@ use pilaster_tests::Datum;
 use pilaster_tests::compare::Got;
 use pilaster_tests::reference::number::{parts, to_f64};
 use pilaster_tests::runner::cases;
-use pilaster_tests::strategies::{Batches, avg, sum};
+use pilaster_tests::strategies::{Batches, Random, avg, sum};
 
 use super::backends::{Backend, Cpu, Gpu, Hostility};
 
-/// SplitMix64.
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ mixed >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ mixed >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ mixed >> 31
-    }
-
-    fn below(&mut self, limit: u64) -> u64 {
-        self.next() % limit
-    }
-
+/// What is drawn here from a generator of values.
+trait Draw {
     /// From -2 to 2, times a power of two from `2^-spread` up to below `2^spread`.
+    fn float(&mut self, spread: u64) -> f64;
+    fn shuffle<T>(&mut self, items: &mut [T]);
+}
+
+impl Draw for Random {
     fn float(&mut self, spread: u64) -> f64 {
-        let unit = f64::from_bits(self.next() >> 12 | 1023 << 52);
+        let unit = f64::from_bits(self.bits() >> 12 | 1023 << 52);
         let exponent = self.below(2 * spread) as i32 - spread as i32;
         unit * 2f64.powi(exponent) * if self.below(2) == 0 { 1.0 } else { -1.0 }
     }
@@ -182,7 +173,7 @@ struct Case {
 }
 
 fn agrees(backend: &impl Backend, case: &Case) -> Result<(), String> {
-    let (mut random, mut rows) = (Random(case.orders as u64), case.rows.clone());
+    let (mut random, mut rows) = (Random::new(case.orders as u64), case.rows.clone());
     let expected = expected(&rows, case.keyed);
     for order in 0..case.orders {
         let input = batches(&rows, &mut random);
@@ -198,7 +189,7 @@ fn agrees(backend: &impl Backend, case: &Case) -> Result<(), String> {
 }
 
 fn case(kind: Kind, count: usize, groups: u64, orders: usize) -> Case {
-    let mut random = Random(count as u64 * groups);
+    let mut random = Random::new(count as u64 * groups);
     Case {
         rows: rows(kind, count, groups, &mut random),
         keyed: groups > 1,
