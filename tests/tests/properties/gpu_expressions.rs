@@ -18,6 +18,7 @@ use pilaster_kernels::expr::{
 use pilaster_kernels::filter::gpu::{GpuFilter, Outcome};
 use pilaster_kernels::gpu::column::{DeviceColumns, pack};
 use pilaster_tests::devices::{device, profile};
+use pilaster_tests::strategies::Random;
 
 const MONEY: DataType = DataType::Decimal128(15, 2);
 const HUGE: DataType = DataType::Decimal128(38, 4);
@@ -33,34 +34,29 @@ const FLOAT64: usize = 8;
 const FLOAT32: usize = 9;
 const UINT64: usize = 10;
 
-/// A generator of test data (splitmix64).
-struct Random(u64);
-
-impl Random {
-    fn next(&mut self) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut z = self.0;
-        z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
-    }
-
+/// What is drawn here from a generator of values.
+trait Draw {
     /// Within `-most..=most`, the ends and zero often.
+    fn within(&mut self, most: i128) -> i128;
+    /// Null one time in six.
+    fn maybe<T>(&mut self, value: T) -> Option<T>;
+}
+
+impl Draw for Random {
     fn within(&mut self, most: i128) -> i128 {
-        match self.next() % 8 {
+        match self.bits() % 8 {
             0 => most,
             1 => -most,
             2 => 0,
             _ => {
-                let wide = i128::from(self.next()) << 64 | i128::from(self.next());
+                let wide = i128::from(self.bits()) << 64 | i128::from(self.bits());
                 wide % most.max(1)
             }
         }
     }
 
-    /// Null one time in six.
     fn maybe<T>(&mut self, value: T) -> Option<T> {
-        (!self.next().is_multiple_of(6)).then_some(value)
+        (!self.bits().is_multiple_of(6)).then_some(value)
     }
 }
 
@@ -79,7 +75,7 @@ fn batch(random: &mut Random, rows: usize, most: i128) -> Vec<ArrayRef> {
     let mut texts = || -> Vec<Option<&str>> {
         (0..rows)
             .map(|_| {
-                let text = TEXTS[random.next() as usize % 5];
+                let text = TEXTS[random.bits() as usize % 5];
                 random.maybe(text)
             })
             .collect()
@@ -87,13 +83,13 @@ fn batch(random: &mut Random, rows: usize, most: i128) -> Vec<ArrayRef> {
     let (text, other) = (texts(), texts());
     let floats: Vec<Option<f64>> = (0..rows)
         .map(|_| {
-            let float = FLOATS[random.next() as usize % 7];
+            let float = FLOATS[random.bits() as usize % 7];
             random.maybe(float)
         })
         .collect();
     let flags: Vec<Option<bool>> = (0..rows)
         .map(|_| {
-            let flag = random.next().is_multiple_of(2);
+            let flag = random.bits().is_multiple_of(2);
             random.maybe(flag)
         })
         .collect();
@@ -119,13 +115,13 @@ fn batch(random: &mut Random, rows: usize, most: i128) -> Vec<ArrayRef> {
 
 /// Two batches, the first of them sliced.
 fn batches(most: i128, rows: usize) -> Vec<Vec<ArrayRef>> {
-    let mut random = Random(7);
+    let mut random = Random::new(7);
     let first = batch(&mut random, rows + 5, most).iter().map(|array| array.slice(5, rows)).collect();
     vec![first, batch(&mut random, rows / 2 + 1, most)]
 }
 
 fn types() -> Vec<DataType> {
-    batch(&mut Random(1), 1, 1).iter().map(|array| array.data_type().clone()).collect()
+    batch(&mut Random::new(1), 1, 1).iter().map(|array| array.data_type().clone()).collect()
 }
 
 fn packed(batches: &[Vec<ArrayRef>]) -> DeviceColumns {
