@@ -9,7 +9,7 @@ mod like;
 pub mod number;
 mod relation;
 
-pub use aggregate::aggregate;
+pub use aggregate::{Grouping, aggregate, aggregate_sets};
 pub use expr::evaluate;
 pub use relation::{Row, Table, filter, limit, order, project, sort};
 

@@ -5,6 +5,7 @@ use pilaster_kernels::aggregate::{Aggregate, AggregateFunction, AggregateSpec, F
 use pilaster_kernels::expr::{Expr, OverflowMode, Rounding};
 
 use super::{Choices, ExprLimits, boolean_expr, expr};
+use crate::reference::Grouping;
 
 /// `count(*)`.
 #[must_use]
@@ -96,4 +97,20 @@ pub fn aggregate_spec(limits: &ExprLimits, most_keys: usize, choices: &mut Choic
     let aggregates = (0..aggregates).map(|_| aggregate(limits, choices)).collect();
     let predicate = (choices.pick(3) == 1).then(|| boolean_expr(limits, choices));
     AggregateSpec { predicate, keys, aggregates, float_sum: FloatSum::Fast }
+}
+
+/// ROLLUP, CUBE, or up to five sets in which keys and whole sets may come twice, or not at all.
+pub fn grouping(keys: usize, choices: &mut Choices) -> Grouping {
+    match choices.pick(4) {
+        0 => Grouping::Rollup,
+        1 => Grouping::Cube,
+        _ => {
+            let set = |choices: &mut Choices| {
+                let most = if keys == 0 { 0 } else { choices.pick(keys + 2) };
+                (0..most).map(|_| choices.pick(keys)).collect()
+            };
+            let count = 1 + choices.pick(5);
+            Grouping::Sets((0..count).map(|_| set(choices)).collect())
+        }
+    }
 }

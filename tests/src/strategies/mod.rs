@@ -14,7 +14,7 @@ pub mod parquet;
 mod random;
 
 pub use aggregate_functions::{any_aggregate, any_aggregate_spec, lengthen, sums_floats};
-pub use aggregates::{aggregate, aggregate_spec, avg, count, count_rows, extreme, sum};
+pub use aggregates::{aggregate, aggregate_spec, avg, count, count_rows, extreme, grouping, sum};
 pub use batches::{Batches, batches, sizes};
 pub use choices::{Choices, choices};
 pub use columns::{ColumnRecipe, Nulls, Physical, Spread, all_types, build};

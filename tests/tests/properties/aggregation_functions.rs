@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use arrow::datatypes::DataType;
-use pilaster::plan::{MemorySource, Plan};
+use pilaster::plan::{GroupingSets, MemorySource, Plan};
 use pilaster::{BackendChoice, Session, SessionConfig};
 use pilaster_kernels::Result;
 use pilaster_kernels::aggregate::{
@@ -12,7 +12,7 @@ use pilaster_kernels::aggregate::{
 };
 use pilaster_kernels::expr::{Expr, value_type};
 use pilaster_tests::compare::{self, Got, Order};
-use pilaster_tests::reference::{self, Row, Table};
+use pilaster_tests::reference::{self, Grouping, Row, Table};
 use pilaster_tests::runner::check;
 use pilaster_tests::strategies::{
     Batches, Choices, ColumnRecipe, ExprLimits, Nulls, Physical, Spread, all_types, any_aggregate_spec,
@@ -102,29 +102,44 @@ fn strings_of_up_to_100_kb() {
 }
 
 /// A plan of the aggregates over one partition, whose row groups of work any thread may take.
-fn plan(case: &Case, aggregates: &[Aggregate]) -> Result<Plan> {
-    let source = MemorySource::try_new(case.input.record_batches())?;
+pub fn plan(case: &Case, aggregates: &[Aggregate], grouping: Option<&Grouping>) -> Result<Plan> {
+    let source = Plan::input(Arc::new(MemorySource::try_new(case.input.record_batches())?));
     let named = |(at, key): (usize, &Expr)| (format!("k{at}"), key.clone());
-    let keys = case.spec.keys.iter().enumerate().map(named).collect();
+    let keys: Vec<_> = case.spec.keys.iter().enumerate().map(named).collect();
     let named = |(at, aggregate): (usize, &Aggregate)| (format!("a{at}"), aggregate.clone());
-    Plan::input(Arc::new(source)).aggregate(keys, aggregates.iter().enumerate().map(named).collect())
+    let aggregates = aggregates.iter().enumerate().map(named).collect();
+    let sets = match grouping {
+        None => return source.aggregate(keys, aggregates),
+        Some(Grouping::Rollup) => GroupingSets::rollup(keys.len())?,
+        Some(Grouping::Cube) => GroupingSets::cube(keys.len())?,
+        Some(Grouping::Sets(sets)) => GroupingSets::new(keys.len(), sets)?,
+    };
+    source.aggregate_sets(keys, "id", sets, aggregates)
+}
+
+/// Columns of these types, and an aggregation of any functions over them that plans accept.
+pub fn planned_case(types: &[DataType], most_rows: usize, most_keys: usize, choices: &mut Choices) -> Case {
+    let count = 1 + choices.pick(4);
+    let columns: Vec<DataType> = (0..count).map(|_| choices.one_of(types).clone()).collect();
+    let input = batches(&columns, most_rows, 1..5, choices);
+    // The schema of a source is that of its arrays.
+    let schema = input.schema();
+    let columns = schema.fields().iter().map(|field| value_type(field.data_type()).clone()).collect();
+    let spec = any_aggregate_spec(&ExprLimits { columns, depth: 0 }, most_keys, choices);
+    let mut case = Case { input, spec: AggregateSpec { predicate: None, ..spec } };
+    // Some results that kernels can give are no SQL: plans refuse them.
+    let aggregates = std::mem::take(&mut case.spec.aggregates);
+    let planned = |aggregate: &Aggregate| plan(&case, std::slice::from_ref(aggregate), None).is_ok();
+    case.spec.aggregates = aggregates.into_iter().filter(planned).collect();
+    case
 }
 
 /// Through plan, pipelines and sinks, by any number of threads: rows that come to a thread late stand where they stood.
 #[test]
 fn every_function_in_a_session() {
     let cases = choices(300).prop_map(|mut choices| {
-        let mut case = case(260, &mut choices);
-        // The schema of a source is that of its arrays.
-        let schema = case.input.schema();
-        let columns = schema.fields().iter().map(|field| value_type(field.data_type()).clone()).collect();
-        case.spec = any_aggregate_spec(&ExprLimits { columns, depth: 0 }, 2, &mut choices);
-        case.spec.predicate = None;
+        let mut case = planned_case(&all_types(), 260, 2, &mut choices);
         case.spec.float_sum = FloatSum::Reproducible;
-        // Some results that kernels can give are no SQL: plans refuse them.
-        let aggregates = std::mem::take(&mut case.spec.aggregates);
-        let planned = |aggregate: &Aggregate| plan(&case, std::slice::from_ref(aggregate)).is_ok();
-        case.spec.aggregates = aggregates.into_iter().filter(planned).collect();
         case
     });
     let sessions = [1, 2, 4].map(|threads| {
@@ -136,7 +151,7 @@ fn every_function_in_a_session() {
     let counts = [AtomicUsize::new(0), AtomicUsize::new(0)];
     check("every function in a session, CPU", 300, &cases, |case| {
         counts[usize::from(case.spec.aggregates.is_empty())].fetch_add(1, Relaxed);
-        let plan = plan(case, &case.spec.aggregates).map_err(|error| format!("no plan: {error}"))?;
+        let plan = plan(case, &case.spec.aggregates, None).map_err(|error| format!("no plan: {error}"))?;
         let mut expected = reference::aggregate(&case.spec, &case.input.table());
         if let Ok(table) = &mut expected {
             table.types = plan.schema().fields().iter().map(|field| field.data_type().clone()).collect();

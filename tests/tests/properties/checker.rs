@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, Int64Array};
 use arrow::datatypes::DataType;
+use pilaster::SessionConfig;
 use pilaster::device::ShaderMode;
 use pilaster_kernels::Result;
 use pilaster_kernels::aggregate::{AggregateSpec, FloatSum};
@@ -12,13 +13,13 @@ use pilaster_kernels::sort::SortKey;
 use pilaster_shaders::Shader;
 use pilaster_tests::Datum;
 use pilaster_tests::compare::{self, Got, Order};
-use pilaster_tests::reference;
+use pilaster_tests::reference::{self, Grouping};
 use pilaster_tests::strategies::{
     Batches, ColumnRecipe, Nulls, Physical, Spread, avg, count, count_rows, sum,
 };
 
 use super::backends::{Backend, Cpu, Gpu, Hostility};
-use super::{aggregation, aggregation_functions, expressions, sorting};
+use super::{aggregation, aggregation_functions, aggregation_sets, expressions, plans, sorting};
 
 fn input() -> Batches {
     let recipe = |data_type: DataType, spread, nulls, seed| ColumnRecipe {
@@ -171,15 +172,72 @@ fn an_error_of_an_aggregate_function_is_noticed() {
         assert_eq!(aggregation::judge(&case, &got), Ok(()), "{case:?}");
         let mut got = got.expect("the case has no error");
         let values = got.rows.iter_mut().rev().filter_map(|row| row.last_mut());
-        match values.into_iter().find(|value| !value.is_null()).expect("a value") {
-            Datum::Int(value) => *value += 1,
-            Datum::Float(value) => *value = *value * 1.5 + 1.0,
-            Datum::Bool(value) => *value = !*value,
-            Datum::Bytes(bytes) => bytes.push(b'!'),
-            Datum::List(items) => items.truncate(items.len() - 1),
-            Datum::Null => unreachable!("not null"),
-        }
+        change(values.into_iter().find(|value| !value.is_null()).expect("a value"));
         assert!(aggregation::judge(&case, &Ok(got)).is_err(), "{case:?}");
+    }
+}
+
+/// A value that is another: a wrong number, a wrong text, a list with one value less.
+fn change(value: &mut Datum) {
+    match value {
+        Datum::Int(value) => *value += 1,
+        Datum::Float(value) => *value = *value * 1.5 + 1.0,
+        Datum::Bool(value) => *value = !*value,
+        Datum::Bytes(bytes) => bytes.push(b'!'),
+        Datum::List(items) => items.truncate(items.len() - 1),
+        Datum::Null => *value = Datum::Int(1),
+    }
+}
+
+fn grouping_sets_case() -> aggregation_sets::Case {
+    let mut aggregation = aggregation_case();
+    aggregation.spec.keys.push(Expr::column(0, DataType::Int64));
+    aggregation.spec.aggregates.push(avg(Expr::column(0, DataType::Int64)));
+    aggregation.spec.float_sum = FloatSum::Reproducible;
+    aggregation_sets::Case {
+        aggregation,
+        grouping: Grouping::Sets(vec![vec![0], vec![0, 1], vec![0], vec![]]),
+    }
+}
+
+/// Grouping sets on either side: a wrong value in each column, a row too few, a last bit, other sets than were
+/// asked for.
+#[test]
+fn an_error_of_grouping_sets_is_noticed() {
+    let case = grouping_sets_case();
+    let expected = case.expected();
+    let judge = |got: Got| compare::outcome(&expected, &Ok(got), Order::Open);
+    let reproducible = |config: &mut SessionConfig| config.float_sum = FloatSum::Reproducible;
+    let device =
+        plans::gpu_session("an_error_of_grouping_sets_is_noticed", ShaderMode::Checked, reproducible);
+    for session in aggregation_sets::cpu_sessions(FloatSum::Reproducible).into_iter().chain(device) {
+        let (got, report) = case.run(&session);
+        let got = got.expect("the case has no error");
+        assert_eq!(judge(got.clone()), Ok(()), "{report}");
+        for column in 0..got.types.len() {
+            let mut wrong = got.clone();
+            change(&mut wrong.rows[0][column]);
+            assert!(judge(wrong.clone()).is_err(), "column {column}\n{report}");
+            assert!(aggregation_sets::same_bits(&got, &wrong).is_err(), "column {column}\n{report}");
+        }
+        let mut short = got.clone();
+        short.rows.truncate(got.rows.len() - 1);
+        assert!(judge(short).is_err(), "{report}");
+        let mut last = got.clone();
+        let mut floats = last.rows.iter_mut().filter_map(|row| row.last_mut());
+        let float = floats.find_map(|value| if let Datum::Float(value) = value { Some(value) } else { None });
+        let float = float.expect("a mean");
+        *float = float.next_up();
+        assert!(aggregation_sets::same_bits(&got, &last).is_err(), "{report}");
+        for sets in [
+            vec![vec![1], vec![0, 1], vec![0], vec![]],
+            vec![vec![0], vec![0, 1], vec![], vec![]],
+            vec![vec![0], vec![0, 1], vec![0]],
+        ] {
+            let other = aggregation_sets::Case { grouping: Grouping::Sets(sets.clone()), ..case.clone() };
+            let got = other.run(&session).0.expect("the case has no error");
+            assert!(judge(got).is_err(), "{sets:?}\n{report}");
+        }
     }
 }
 

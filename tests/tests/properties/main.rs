@@ -7,6 +7,7 @@
 //! | `aggregation_functions` | every aggregate function on the CPU; random trees of merges |
 //! | `float_sums` | reproducible float sums: the same bits in any order, on any backend |
 //! | `aggregation_partitions` | tables that freeze, rows staged by partition, spilling |
+//! | `aggregation_sets` | grouping sets, ROLLUP, CUBE |
 //! | `sorting` | stable order, top-k |
 //! | `parquet_gpu` | Parquet pages decoded on the device |
 //! | `plans` | whole plans through a session |
@@ -24,6 +25,7 @@ mod aggregation;
 mod aggregation_functions;
 mod aggregation_gpu_functions;
 mod aggregation_partitions;
+mod aggregation_sets;
 mod backends;
 mod checker;
 mod expressions;

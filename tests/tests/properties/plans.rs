@@ -193,7 +193,7 @@ fn sort(
     }
 }
 
-fn session(change: impl FnOnce(&mut SessionConfig)) -> Session {
+pub fn session(change: impl FnOnce(&mut SessionConfig)) -> Session {
     let mut config = SessionConfig { backend: BackendChoice::Cpu, ..SessionConfig::default() };
     change(&mut config);
     Session::new(config).expect("a session")
@@ -217,7 +217,7 @@ fn random_plans_on_cpu_row_by_row() {
 }
 
 /// A session that fails rather than leave anything to the CPU.
-fn gpu_session(test: &str, mode: ShaderMode, change: impl FnOnce(&mut SessionConfig)) -> Option<Session> {
+pub fn gpu_session(test: &str, mode: ShaderMode, change: impl FnOnce(&mut SessionConfig)) -> Option<Session> {
     devices::device(test, mode)?;
     Some(session(|config| {
         config.backend = BackendChoice::Gpu;

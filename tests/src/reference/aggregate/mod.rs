@@ -10,32 +10,37 @@ use crate::Datum;
 mod functions;
 mod moments;
 mod percentile;
+mod sets;
 mod sums;
 
 use functions::{Answered, fold};
+pub use sets::{Grouping, aggregate_sets};
 
 /// Keys, then aggregates, one row per group in order of first appearance; one row where there are no keys.
 ///
 /// # Errors
 /// The kinds of all errors on active rows; overflow of a final value.
 pub fn aggregate(spec: &AggregateSpec, input: &Table) -> Answer<Table> {
+    let all_keys: Vec<usize> = (0..spec.keys.len()).collect();
+    let rows = groups(spec, &all_keys, input)?;
+    let keys = spec.keys.iter().map(Expr::data_type);
+    Ok(Table { types: keys.chain(spec.aggregates.iter().map(|a| a.data_type.clone())).collect(), rows })
+}
+
+/// The rows of the groups by the keys of `set`, which are numbers of keys; the other keys are null.
+fn groups(spec: &AggregateSpec, set: &[usize], input: &Table) -> Answer<Vec<Row>> {
     let mut kinds = Kinds::new();
     let mut groups: Vec<Group> = Vec::new();
-    if spec.keys.is_empty() {
-        groups.push(Group::new(Vec::new(), spec));
+    if set.is_empty() {
+        groups.push(Group::new(vec![Datum::Null; spec.keys.len()], spec));
     }
     for row in &input.rows {
-        if let Err(more) = add_row(spec, &row.values, &mut groups) {
+        if let Err(more) = add_row(spec, set, &row.values, &mut groups) {
             kinds.extend(more);
         }
     }
-    let finished = all(groups.iter().map(|group| group.finish(spec)));
-    match finished {
-        Ok(rows) if kinds.is_empty() => {
-            let keys = spec.keys.iter().map(Expr::data_type);
-            let types = keys.chain(spec.aggregates.iter().map(|a| a.data_type.clone())).collect();
-            Ok(Table { types, rows })
-        }
+    match all(groups.iter().map(|group| group.finish(spec))) {
+        Ok(rows) if kinds.is_empty() => Ok(rows),
         // With rows in error no total is known: an overflow of one may come first or not.
         Ok(_) => Err(kinds),
         Err(more) => {
@@ -59,7 +64,7 @@ struct Seen {
     keys: Vec<Datum>,
 }
 
-fn add_row(spec: &AggregateSpec, row: &[Datum], groups: &mut Vec<Group>) -> Answer<()> {
+fn add_row(spec: &AggregateSpec, set: &[usize], row: &[Datum], groups: &mut Vec<Group>) -> Answer<()> {
     if let Some(predicate) = &spec.predicate
         && !keeps(predicate, row)?
     {
@@ -67,7 +72,8 @@ fn add_row(spec: &AggregateSpec, row: &[Datum], groups: &mut Vec<Group>) -> Answ
     }
     let key = all(spec.keys.iter().map(|key| Ok(evaluate(key, row)?.canonical())));
     let inputs = all(spec.aggregates.iter().map(|aggregate| seen(aggregate, row)));
-    let (key, inputs) = both(key, inputs)?;
+    let (mut key, inputs) = both(key, inputs)?;
+    (0..key.len()).filter(|at| !set.contains(at)).for_each(|at| key[at] = Datum::Null);
     let same = |group: &&mut Group| group.key.iter().zip(&key).all(|(a, b)| a.order_nulls_first(b).is_eq());
     let found = groups.iter_mut().find(same);
     let group = match found {
