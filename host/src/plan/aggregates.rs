@@ -9,15 +9,15 @@
 //! | var, stddev, covar, corr, regr | numbers | `Float64`; `Int64` or `UInt64`, never null, for regr_count |
 //! | bool_and, bool_or | Boolean | Boolean |
 //! | bit_and, bit_or, bit_xor | integer | the same |
-//! | first_value, last_value, any_value | anything but nested types | the same logical type |
+//! | first_value, last_value, any_value | any | the same logical type |
 //! | percentile_cont | integer, float; decimal | a float; a decimal of the same scale |
-//! | array_agg | anything but nested types | `List` or `LargeList` of the same logical type |
+//! | array_agg | any | `List` or `LargeList` of the same logical type |
 //! | string_agg | text | text |
-//! | approx_distinct | anything but nested types | `Int64` or `UInt64`, never null |
+//! | approx_distinct | any | `Int64` or `UInt64`, never null |
 //! | approx_percentile | numbers | a float |
 //!
-//! An operand of type `Null` belongs to every function. Everything that is not said to be never null is null over no rows,
-//! or where all operands are null.
+//! No function takes nested types. An operand of type `Null` belongs to every function. Everything that is not said to be
+//! never null is null over no rows, or where all operands are null.
 
 use std::sync::Arc;
 
@@ -28,7 +28,7 @@ use pilaster_kernels::expr::Expr;
 use pilaster_kernels::memory::Unlimited;
 use pilaster_kernels::{Error, Result};
 
-use super::check::{boolean, columns, logical, ordered};
+use super::check::{boolean, columns, flat, logical, ordered};
 
 /// Operands, order, filter and result type of an aggregate belong together.
 pub(super) fn check(aggregate: &Aggregate, input: &Schema) -> Result<()> {
@@ -49,6 +49,7 @@ pub(super) fn check(aggregate: &Aggregate, input: &Schema) -> Result<()> {
     if !(least..=most).contains(&operands.len()) {
         return Err(Error::invalid(format!("{function} of {shown}: it takes {least} operands")));
     }
+    operands.iter().try_for_each(|operand| flat(operand, &format!("an operand of {function}")))?;
     match fits(function, &operands, result)? {
         true => Ok(()),
         false => Err(Error::invalid(format!("{function} of {shown} cannot give {result}"))),
@@ -100,11 +101,11 @@ fn fits(function: &AggregateFunction, operands: &[DataType], result: &DataType) 
         }
         F::BoolAnd | F::BoolOr => all(|t| *t == DataType::Boolean) && *result == DataType::Boolean,
         F::BitAnd | F::BitOr | F::BitXor => all(DataType::is_integer) && same,
-        F::First { .. } | F::Last { .. } | F::AnyValue => flat(first, function)? && same,
+        F::First { .. } | F::Last { .. } | F::AnyValue => same,
         F::PercentileCont(_) => nulls || middle_fits(first, result),
-        F::ArrayAgg { .. } => flat(first, function)? && list_fits(first, result),
+        F::ArrayAgg { .. } => list_fits(first, result),
         F::StringAgg { .. } => all(is_text) && is_text(&logical(result)),
-        F::ApproxDistinct => flat(first, function)? && counts,
+        F::ApproxDistinct => counts,
         F::ApproxPercentile(_) => all(DataType::is_numeric) && result.is_floating(),
     })
 }
@@ -141,11 +142,4 @@ fn list_fits(operand: &DataType, result: &DataType) -> bool {
 
 fn is_text(data_type: &DataType) -> bool {
     *data_type == DataType::Utf8
-}
-
-fn flat(operand: &DataType, function: &AggregateFunction) -> Result<bool> {
-    match logical(operand).is_nested() {
-        true => Err(Error::invalid(format!("the operand of {function} cannot be {operand}"))),
-        false => Ok(true),
-    }
 }

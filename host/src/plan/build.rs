@@ -60,9 +60,9 @@ impl Plan {
     /// one row, even over no rows.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where an expression does not fit this plan's columns, a key or an operand has a nested
-    /// type, or a result type does not belong to its function; [`Error::Unsupported`] where the function has no kernel for
-    /// the type of an operand.
+    /// [`Error::InvalidInput`] where an expression does not fit this plan's columns, or a result type does not belong to its
+    /// function; [`Error::Unsupported`] where a key or an operand has a nested type, or the function has no kernel for the
+    /// type of an operand.
     pub fn aggregate(self, keys: Vec<(String, Expr)>, aggregates: Vec<(String, Aggregate)>) -> Result<Plan> {
         self.grouped(keys, None, aggregates)
     }
@@ -118,7 +118,7 @@ impl Plan {
     /// Sorts stably by `keys`; `fetch` keeps the first rows only. Without keys the input's order stays.
     ///
     /// # Errors
-    /// [`Error::InvalidInput`] where a key names no column, or one of a nested type.
+    /// [`Error::InvalidInput`] where a key names no column; [`Error::Unsupported`] for one of a nested type.
     pub fn sort(self, keys: Vec<SortKey>, fetch: Option<usize>) -> Result<Plan> {
         for key in &keys {
             let field = self.schema().fields().get(key.column).ok_or_else(|| {

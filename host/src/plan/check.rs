@@ -2,7 +2,7 @@
 
 use arrow::datatypes::{DataType, Schema};
 use pilaster_kernels::expr::{CastMode, CompareOp, Expr};
-use pilaster_kernels::{Error, Result};
+use pilaster_kernels::{Backend, Error, Result};
 
 /// The logical type behind a physical one: strings are one type, binaries are one type, a dictionary is its values, a
 /// decimal is its precision and scale.
@@ -47,13 +47,20 @@ pub(super) fn boolean(expr: &Expr, what: &str) -> Result<()> {
     }
 }
 
-/// `data_type` can be compared: everything but nested types and intervals.
+/// `data_type` can be compared: everything but nested types and intervals, which no kernel orders.
 pub(super) fn ordered(data_type: &DataType, what: &str) -> Result<()> {
-    let logical = logical(data_type);
-    if logical.is_nested() || matches!(logical, DataType::Interval(_)) {
-        return Err(Error::invalid(format!("{what} cannot be {data_type}")));
+    match matches!(logical(data_type), DataType::Interval(_)) {
+        true => Err(Error::unsupported(format!("{what} of type {data_type}"), Backend::Cpu)),
+        false => flat(data_type, what),
     }
-    Ok(())
+}
+
+/// `data_type` is not nested: an engine keeps what has lists, structs or maps for keys and operands.
+pub(super) fn flat(data_type: &DataType, what: &str) -> Result<()> {
+    match logical(data_type).is_nested() {
+        true => Err(Error::unsupported(format!("{what} of type {data_type}"), Backend::Cpu)),
+        false => Ok(()),
+    }
 }
 
 /// Same number of columns with the same logical types.

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::datatypes::{DataType, Field, Schema};
-use pilaster::aggregate::{Aggregate, AggregateFunction};
+use pilaster::aggregate::{Aggregate, AggregateFunction, Fraction, OrderKey, Regression};
 use pilaster::expr::{CompareOp, Expr};
 use pilaster::plan::{MemorySource, Plan};
 use pilaster::sort::SortKey;
@@ -74,6 +74,82 @@ fn what_does_not_fit_is_refused_when_it_is_built() {
     assert!(refused(input().aggregate(vec![], vec![("x".into(), to_text)])).contains("sum of Int64"));
     let of_nothing = sum(None, DataType::Int64);
     assert!(refused(input().aggregate(vec![], vec![("x".into(), of_nothing)])).contains("nothing"));
+}
+
+/// Nested values are no keys and no operands: whoever asks keeps the aggregation, instead of failing while it runs.
+#[test]
+fn nested_keys_and_operands_are_unsupported() {
+    use AggregateFunction as F;
+    let item = Arc::new(Field::new("item", DataType::Int64, true));
+    let entry =
+        DataType::Struct(vec![Field::new("key", DataType::Utf8, false), item.as_ref().clone()].into());
+    let functions = [
+        F::Count,
+        F::Sum,
+        F::Avg,
+        F::Min,
+        F::Max,
+        F::First { ignore_nulls: false },
+        F::Last { ignore_nulls: true },
+        F::AnyValue,
+        F::ArrayAgg { ignore_nulls: false },
+        F::StringAgg { separator: ",".into() },
+        F::BoolAnd,
+        F::BoolOr,
+        F::BitAnd,
+        F::BitOr,
+        F::BitXor,
+        F::PercentileCont(Fraction::HALF),
+        F::PercentileDisc(Fraction::HALF),
+        F::Mode,
+        F::ApproxDistinct,
+        F::ApproxPercentile(Fraction::HALF),
+        F::Variance { sample: true },
+        F::Stddev { sample: true },
+        F::Covariance { sample: true },
+        F::Correlation,
+        F::Regression(Regression::Slope),
+    ];
+    for nested in [
+        DataType::List(Arc::clone(&item)),
+        DataType::LargeList(Arc::clone(&item)),
+        DataType::FixedSizeList(item, 2),
+        DataType::Map(Arc::new(Field::new("entries", entry.clone(), false)), false),
+        entry,
+    ] {
+        let schema =
+            Schema::new(vec![Field::new("n", nested.clone(), true), Field::new("a", DataType::Int64, true)]);
+        let input = || {
+            Plan::input(Arc::new(MemorySource::with_partitions(Arc::new(schema.clone()), vec![]).unwrap()))
+        };
+        let column = || Expr::column(0, nested.clone());
+        let number = || Expr::column(1, DataType::Int64);
+        let unsupported = |plan: Result<Plan>, what: &dyn std::fmt::Display| {
+            assert!(matches!(plan, Err(Error::Unsupported { .. })), "{what} of {nested}: {plan:?}");
+        };
+        unsupported(input().aggregate(vec![("k".into(), column())], vec![]), &"a key");
+        let ordered = Aggregate {
+            order_by: vec![OrderKey { expr: column(), descending: false, nulls_first: false }],
+            ..Aggregate::new(F::First { ignore_nulls: false }, vec![number()], DataType::Int64)
+        };
+        unsupported(input().aggregate(vec![], vec![("x".into(), ordered)]), &"an order");
+        for function in &functions {
+            for distinct in [false, true] {
+                let mut operands = vec![column()];
+                operands.extend((function.operands().0 == 2).then(number));
+                for result in [
+                    nested.clone(),
+                    DataType::Int64,
+                    DataType::Float64,
+                    DataType::new_list(nested.clone(), true),
+                ] {
+                    let aggregate = Aggregate::new(function.clone(), operands.clone(), result);
+                    let aggregate = Aggregate { distinct, ..aggregate };
+                    unsupported(input().aggregate(vec![], vec![("x".into(), aggregate)]), function);
+                }
+            }
+        }
+    }
 }
 
 #[test]
