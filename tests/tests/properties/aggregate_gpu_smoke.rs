@@ -14,7 +14,7 @@ use arrow::datatypes::{
 use pilaster::Cancellation;
 use pilaster::device::{Device, Profile, ShaderMode};
 use pilaster_kernels::aggregate::gpu::{GpuAggregate, GpuAggregateSettings, Grouping, Outcome};
-use pilaster_kernels::aggregate::partial::{Partial, StateColumn};
+use pilaster_kernels::aggregate::partial::{LARGE_SCALE, Partial, StateColumn};
 use pilaster_kernels::aggregate::{Aggregate, AggregateFunction, AggregateSpec, FloatSum};
 use pilaster_kernels::expr::{CompareOp, Expr};
 use pilaster_kernels::gpu::column::pack;
@@ -268,8 +268,9 @@ fn shown(partial: &Partial) -> BTreeMap<Vec<String>, Vec<String>> {
             StateColumn::Integer { sums, counts } => format!("{} of {}", sums[row], counts[row]),
             // A sum of nothing is shown as the integer that the reference starts with.
             StateColumn::Float { counts, .. } if counts[row] == 0 => "0 of 0".into(),
-            StateColumn::Float { sums, counts } => {
-                format!("{} of {}", Cell::Float(sums[row]).show(), counts[row])
+            StateColumn::Float { sums, large, counts } => {
+                let sum = sums[row] + large[row] * 2f64.powi(LARGE_SCALE);
+                format!("{} of {}", Cell::Float(sum).show(), counts[row])
             }
             StateColumn::Extreme(array) => cell(array, row).show(),
             StateColumn::Arrays(_) => panic!("the device has no accumulators"),

@@ -138,6 +138,13 @@ impl<const N: usize> Exact<N> {
         self
     }
 
+    /// This times `2^by`.
+    #[must_use]
+    pub(crate) fn scaled(mut self, by: i32) -> Self {
+        self.exponent += by;
+        self
+    }
+
     #[must_use]
     pub(crate) fn plus(&self, other: &Self) -> Self {
         if self.is_zero() || other.is_zero() {

@@ -259,7 +259,8 @@ fn float_sums<'a>(
 ) -> StateColumn {
     match mode {
         FloatSum::Fast => {
-            StateColumn::Float { sums: states.map(|words| accumulator.sum(words)).collect(), counts }
+            let (sums, large) = states.map(|words| accumulator.parts(words)).unzip();
+            StateColumn::Float { sums, large, counts }
         }
         FloatSum::Reproducible => exact::states(states.map(|words| accumulator.exact(words)), counts),
     }

@@ -8,6 +8,7 @@
 //! words because WGSL's atomics have no more.)
 
 use crate::aggregate::exact::{Exact, special};
+use crate::aggregate::partial::LARGE_SCALE;
 
 /// How a float type lies in its accumulator.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -45,9 +46,15 @@ impl Accumulator {
         (number(positive).minus(&number(negative)), state[0] as u8)
     }
 
-    /// The sum, correctly rounded. Any NaN, or infinities of both signs, give NaN. An exact zero is `0.0`.
-    pub fn sum(self, state: &[u32]) -> f64 {
-        special(state[0] as u8).unwrap_or_else(|| self.exact(state).0.to_f64())
+    /// The sum, correctly rounded, in the two parts of [`crate::aggregate::partial::StateColumn::Float`]: the first one where
+    /// it is within the range of floats. Any NaN, or infinities of both signs, give NaN. An exact zero is `0.0`.
+    pub fn parts(self, state: &[u32]) -> (f64, f64) {
+        if let Some(special) = special(state[0] as u8) {
+            return (special, 0.0);
+        }
+        let exact = self.exact(state).0;
+        let sum = exact.to_f64();
+        if sum.is_finite() { (sum, 0.0) } else { (0.0, exact.scaled(-LARGE_SCALE).to_f64()) }
     }
 }
 
@@ -69,6 +76,12 @@ mod tests {
         }
     }
 
+    fn whole((sum, large): (f64, f64)) -> f64 {
+        assert!(sum == 0.0 || large == 0.0, "{sum} and {large}");
+        assert!(large.is_finite());
+        sum + large * power_of_two(LARGE_SCALE)
+    }
+
     fn sum_of(values: &[f64]) -> f64 {
         let mut state = vec![0; FLOAT64.words()];
         for value in values {
@@ -82,7 +95,7 @@ mod tests {
             let significand = fraction | if exponent == 0 { 0 } else { 1 << 52 };
             deposit(FLOAT64, &mut state, significand, exponent.max(1) - 1, value.is_sign_negative());
         }
-        FLOAT64.sum(&state)
+        whole(FLOAT64.parts(&state))
     }
 
     #[test]
@@ -156,7 +169,7 @@ mod tests {
                 deposit(FLOAT32, &mut state, u64::from(significand), offset, negative);
                 exact += (i128::from(significand) << offset) * if negative { -1 } else { 1 };
             }
-            proptest::prop_assert_eq!(FLOAT32.sum(&state), exact as f64 * power_of_two(-149));
+            proptest::prop_assert_eq!(whole(FLOAT32.parts(&state)), exact as f64 * power_of_two(-149));
         }
     }
 }

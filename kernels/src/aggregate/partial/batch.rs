@@ -5,7 +5,7 @@
 //! | key | `key0`, ...: its plain type (a dictionary's values) |
 //! | count | `state0`: UInt64 |
 //! | integer sum | `state0_sum`: Decimal256(76, 0), unscaled, all 256 bits in use; `state0_count`: UInt64 |
-//! | float sum | `state0_sum`: Float64; `state0_count`: UInt64 |
+//! | float sum | `state0_sum`, `state0_large`: Float64; `state0_count`: UInt64 |
 //! | min, max | `state0`: the operand's plain type |
 //! | others | `state0_0`, ...: what the function's accumulator says |
 
@@ -56,9 +56,10 @@ impl Partial {
                     let sums = Decimal256Array::from(sums).with_data_type(SUM_TYPE);
                     columns.extend([Arc::new(sums) as ArrayRef, Arc::new(UInt64Array::from(counts))]);
                 }
-                StateColumn::Float { sums, counts } => {
-                    let sums = Float64Array::from(sums);
-                    columns.extend([Arc::new(sums) as ArrayRef, Arc::new(UInt64Array::from(counts))]);
+                StateColumn::Float { sums, large, counts } => {
+                    let parts = [sums, large].map(|part| Arc::new(Float64Array::from(part)) as ArrayRef);
+                    columns.extend(parts);
+                    columns.push(Arc::new(UInt64Array::from(counts)));
                 }
                 StateColumn::Extreme(values) => columns.push(values),
                 StateColumn::Arrays(arrays) => columns.extend(arrays),
@@ -100,7 +101,8 @@ impl Partial {
                 }
                 StateKind::Float => {
                     let sums = next()?.as_primitive::<Float64Type>().values().to_vec();
-                    StateColumn::Float { sums, counts: counts(&next()?) }
+                    let large = next()?.as_primitive::<Float64Type>().values().to_vec();
+                    StateColumn::Float { sums, large, counts: counts(&next()?) }
                 }
                 StateKind::Extreme => StateColumn::Extreme(next()?),
                 StateKind::Arrays(types) => {
@@ -128,7 +130,11 @@ fn state_fields(at: usize, kind: StateKind, aggregate: &Aggregate) -> Result<Vec
     Ok(match kind {
         StateKind::Count => vec![field("", DataType::UInt64)],
         StateKind::Integer => vec![field("_sum", SUM_TYPE), field("_count", DataType::UInt64)],
-        StateKind::Float => vec![field("_sum", DataType::Float64), field("_count", DataType::UInt64)],
+        StateKind::Float => vec![
+            field("_sum", DataType::Float64),
+            field("_large", DataType::Float64),
+            field("_count", DataType::UInt64),
+        ],
         StateKind::Extreme => vec![field("", plain(aggregate.operand()?))],
         StateKind::Arrays(types) => {
             let parts = types.into_iter().enumerate();

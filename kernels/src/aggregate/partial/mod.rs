@@ -10,6 +10,9 @@ mod batch;
 #[cfg(test)]
 mod tests;
 
+/// See [`StateColumn::Float`].
+pub const LARGE_SCALE: i32 = 200;
+
 /// State of one aggregate over all groups of a [`Partial`].
 #[derive(Debug, Clone)]
 pub enum StateColumn {
@@ -22,10 +25,13 @@ pub enum StateColumn {
         /// Values summed.
         counts: Vec<u64>,
     },
-    /// sum and avg of floats.
+    /// sum and avg of floats. A sum is `sums + large * 2^`[`LARGE_SCALE`], so that one beyond the largest float is still a
+    /// number, which others may bring back.
     Float {
-        /// Sums; infinite where the sum of this part is beyond the largest float.
+        /// Sums of all but very large values; NaN or infinite where such a value was met.
         sums: Vec<f64>,
+        /// Finite sums of very large values, scaled down; mostly zero.
+        large: Vec<f64>,
         /// Values summed.
         counts: Vec<u64>,
     },
@@ -40,7 +46,9 @@ impl StateColumn {
         match self {
             StateColumn::Count(counts) => counts.len() == groups,
             StateColumn::Integer { sums, counts } => sums.len() == groups && counts.len() == groups,
-            StateColumn::Float { sums, counts } => sums.len() == groups && counts.len() == groups,
+            StateColumn::Float { sums, large, counts } => {
+                [sums.len(), large.len(), counts.len()] == [groups; 3]
+            }
             StateColumn::Extreme(values) => values.len() == groups,
             StateColumn::Arrays(columns) => columns.iter().all(|column| column.len() == groups),
         }

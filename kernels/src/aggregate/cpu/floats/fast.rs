@@ -6,21 +6,23 @@
 //! scaled    larger finite values, times 2^-200
 //! specials  NaN, +inf, -inf seen
 //! ```
-//! So an overflow on the way never shows: only a *total* beyond the largest float is infinite.
+//! So an overflow on the way never shows: only a *total* beyond the largest float is infinite. States that travel carry plain
+//! and scaled sums apart, for the same reason.
 //! Any order of adding keeps the error within `n * 2^-53` of the sum of magnitudes; several accumulators side by side
 //! and one per batch keep it far below.
 
 use super::specials_of;
 use crate::aggregate::cpu::fold::{FloatSum, Target, fold};
 use crate::aggregate::exact;
-use crate::error::Result;
+use crate::aggregate::partial::LARGE_SCALE;
+use crate::error::{Error, Result};
 use crate::memory::Grant;
 
 /// 2^900.
 const LARGE: f64 = f64::from_bits((1023 + 900) << 52);
 /// 2^-200 and 2^200.
-const DOWN: f64 = f64::from_bits((1023 - 200) << 52);
-const UP: f64 = f64::from_bits((1023 + 200) << 52);
+const DOWN: f64 = f64::from_bits(((1023 - LARGE_SCALE) as u64) << 52);
+const UP: f64 = f64::from_bits(((1023 + LARGE_SCALE) as u64) << 52);
 
 /// Sums per group; item 0 is the sink.
 #[derive(Debug, Default)]
@@ -68,6 +70,34 @@ impl FastSums {
         } else {
             self.plain[group] += value;
         }
+    }
+
+    /// The two parts of the sum of group number `group`, see [`crate::aggregate::partial::StateColumn::Float`].
+    pub(super) fn parts(&self, group: usize) -> (f64, f64) {
+        let plain = self.plain.get(group).copied().unwrap_or(0.0);
+        let Careful { scaled, specials } = self.careful.get(group).copied().unwrap_or_default();
+        exact::special(specials).map_or((plain, scaled), |special| (special, 0.0))
+    }
+
+    /// Adds scaled sums, item `i` to group `numbers[i]`.
+    pub(super) fn add_scaled(
+        &mut self,
+        scaled: &[f64],
+        numbers: &[u32],
+        groups: usize,
+        grant: &mut Grant,
+    ) -> Result<()> {
+        if scaled.iter().all(|&scaled| scaled == 0.0) {
+            return Ok(());
+        }
+        if !scaled.iter().all(|scaled| scaled.abs() < LARGE) {
+            return Err(Error::invalid("a scaled sum of floats beyond its range"));
+        }
+        grant.resize(&mut self.careful, groups + 1, Careful::default())?;
+        for (&scaled, &group) in scaled.iter().zip(numbers) {
+            self.careful[group as usize].scaled += scaled;
+        }
+        Ok(())
     }
 
     /// The sum of group number `group`, divided by `divisor` before it can overflow.

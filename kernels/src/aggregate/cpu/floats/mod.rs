@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, AsArray, Float64Array};
-use arrow::datatypes::{DataType, Float64Type, UInt64Type};
+use arrow::array::{Array, ArrayRef, AsArray, FixedSizeBinaryArray};
+use arrow::datatypes::{DataType, UInt64Type};
 
 use super::fold::Target;
 use crate::aggregate::FloatSum;
@@ -25,6 +25,9 @@ mod window;
 
 pub(super) use exact::ExactSums;
 use fast::FastSums;
+
+/// Bytes of a fast sum that travels: its two parts.
+const PARTS_BYTES: i32 = 16;
 
 /// Flag of a value that is infinite or NaN.
 fn specials_of(value: f64) -> u8 {
@@ -90,7 +93,7 @@ impl FloatSums {
     /// Type of [`FloatSums::states`].
     pub(super) fn state_type(&self) -> DataType {
         match self {
-            Self::Fast(_) => DataType::Float64,
+            Self::Fast(_) => DataType::FixedSizeBinary(PARTS_BYTES),
             Self::Exact(_) => DataType::LargeBinary,
         }
     }
@@ -99,8 +102,10 @@ impl FloatSums {
     pub(super) fn states(&self, groups: usize) -> ArrayRef {
         match self {
             Self::Fast(sums) => {
-                let total = |group| sums.total(group, 1.0);
-                Arc::new(Float64Array::from_iter_values((1..=groups).map(total)))
+                let parts = (1..=groups).map(|group| sums.parts(group));
+                let bytes: Vec<u8> =
+                    parts.flat_map(|(sum, large)| [sum, large]).flat_map(f64::to_le_bytes).collect();
+                Arc::new(FixedSizeBinaryArray::new(PARTS_BYTES, bytes.into(), None))
             }
             Self::Exact(sums) => sums.states(groups),
         }
@@ -116,9 +121,16 @@ impl FloatSums {
     ) -> Result<()> {
         match self {
             Self::Fast(mine) => {
-                let sums = state.as_primitive_opt::<Float64Type>().filter(|sums| sums.len() == numbers.len());
-                let sums = sums.ok_or_else(|| Error::invalid("sums of floats were due"))?;
-                mine.add(sums.values(), Target::Each(numbers), groups, grant)
+                let states = state
+                    .as_fixed_size_binary_opt()
+                    .filter(|states| states.value_length() == PARTS_BYTES && states.len() == numbers.len());
+                let states = states.ok_or_else(|| Error::invalid("sums of floats were due"))?;
+                let float = |bytes: &[u8]| bytes.try_into().map_or(f64::NAN, f64::from_le_bytes);
+                let parts = |row: usize| states.value(row).split_at(8);
+                let (sums, large): (Vec<f64>, Vec<f64>) =
+                    (0..states.len()).map(parts).map(|(sum, large)| (float(sum), float(large))).unzip();
+                mine.add(&sums, Target::Each(numbers), groups, grant)?;
+                mine.add_scaled(&large, numbers, groups, grant)
             }
             Self::Exact(mine) => mine.merge_states(state, numbers, groups, grant),
         }
@@ -128,8 +140,8 @@ impl FloatSums {
     pub(super) fn partial(&self, counts: Vec<u64>) -> StateColumn {
         match self {
             Self::Fast(sums) => {
-                let sums = (1..=counts.len()).map(|group| sums.total(group, 1.0)).collect();
-                StateColumn::Float { sums, counts }
+                let (sums, large) = (1..=counts.len()).map(|group| sums.parts(group)).unzip();
+                StateColumn::Float { sums, large, counts }
             }
             Self::Exact(sums) => crate::aggregate::exact::states(
                 (1..=counts.len()).map(|group| sums.get(group)),
@@ -150,8 +162,9 @@ impl FloatSums {
         grant: &mut Grant,
     ) -> Result<Vec<u64>> {
         match (self, state) {
-            (Self::Fast(mine), StateColumn::Float { sums, counts }) => {
+            (Self::Fast(mine), StateColumn::Float { sums, large, counts }) => {
                 mine.add(sums, Target::Each(numbers), groups, grant)?;
+                mine.add_scaled(large, numbers, groups, grant)?;
                 Ok(counts.clone())
             }
             (Self::Exact(mine), StateColumn::Arrays(columns)) => {

@@ -419,3 +419,27 @@ fn errors_of_rows_come_out() {
     assert!(matches!(worker.consume_at(0, &columns, 11), Err(Error::InvalidInput(_))));
     assert!(whole.finish(vec![]).is_err());
 }
+
+/// Sums of frozen tables travel as states: what is beyond the largest float in one of them may cancel in another.
+#[test]
+fn float_sums_overflow_in_no_table_on_the_way() {
+    let total =
+        |function| Aggregate::new(function, vec![Expr::column(1, DataType::Float64)], DataType::Float64);
+    let aggregates = vec![total(F::Sum), total(F::Avg)];
+    let (predicate, float_sum) = (None, FloatSum::Fast);
+    let spec = Arc::new(AggregateSpec { predicate, keys: vec![integer_key()], aggregates, float_sum });
+    let batch = |first: i64, value: f64| -> Vec<ArrayRef> {
+        let keys = (0..1_200).map(|row| (first + row % 100) << 32);
+        vec![Arc::new(Int64Array::from_iter_values(keys)), Arc::new(Float64Array::from(vec![value; 1_200]))]
+    };
+    // The two workers see 36 and -24 times 1e307 for each key and a little more, then keys that are new.
+    let part = 1e307;
+    let mut batches: Vec<_> = [part, -part, part, -part, part, 1.5].map(|value| batch(0, value)).into();
+    batches.push(batch(1_000, 1.0));
+    let ran = partitioned(&spec, &batches, 2, Arc::new(Unlimited), None, small()).unwrap();
+    assert_eq!((ran.report.frozen_tables, ran.report.staged_rows), (2, 1_200));
+    let column = |at: usize| ran.columns[at].as_primitive::<arrow::datatypes::Float64Type>().values();
+    let (sums, means) = (&column(1)[..100], &column(2)[..100]);
+    assert!(sums.iter().all(|&sum| (sum / 12.0 / part - 1.0).abs() < 1e-14), "{:?}", &sums[..3]);
+    assert!(means.iter().all(|&mean| (mean / (part / 6.0) - 1.0).abs() < 1e-14));
+}
