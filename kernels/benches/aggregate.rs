@@ -1,4 +1,5 @@
-//! Grouped aggregation on the CPU, per row: TPC-H Q1's shape, and random keys of growing number.
+//! Grouped aggregation on the CPU, per row: TPC-H Q1's shape, random keys of growing number, and strings as keys and as
+//! distinct values.
 //!
 //! Every case is checked against a loop over the same rows before it is timed.
 
@@ -129,5 +130,84 @@ fn by_groups(criterion: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, q1, by_groups);
+/// Distinct strings.
+const STRINGS: u64 = 100_000;
+const STRING_BATCHES: u64 = 256;
+
+/// One of [`STRINGS`] ids per row, as H2O has them, and an integer.
+fn string_batches(text: impl Fn(u64) -> String, layout: &DataType) -> Vec<Batch> {
+    let all: StringArray = (0..STRINGS).map(|id| Some(text(id))).collect();
+    let values: ArrayRef = Arc::new(all.clone());
+    let batch = |seed: u64| -> Batch {
+        let ids = || noise(seed).take(BATCH_ROWS).map(|n| n % STRINGS);
+        let column: ArrayRef = match layout {
+            DataType::Dictionary(..) => {
+                let codes: Int32Array = ids().map(|id| Some(id as i32)).collect();
+                Arc::new(DictionaryArray::new(codes, Arc::clone(&values)))
+            }
+            _ => {
+                let plain: StringArray = ids().map(|id| Some(all.value(id as usize))).collect();
+                arrow::compute::cast(&plain, layout).expect("a layout of strings")
+            }
+        };
+        let small =
+            Int64Array::from_iter_values(noise(seed + 7_777).take(BATCH_ROWS).map(|n| (n % 100) as i64));
+        vec![column, Arc::new(small)]
+    };
+    (0..STRING_BATCHES).map(|seed| batch(seed * 1_000)).collect()
+}
+
+fn consumed(spec: &Arc<AggregateSpec>, batches: &[Batch]) -> CpuAggregate {
+    let mut aggregate = CpuAggregate::new(Arc::clone(spec), Arc::new(Unlimited)).expect("a supported spec");
+    for batch in batches {
+        aggregate.consume(batch, BATCH_ROWS).expect("rows are taken");
+    }
+    aggregate
+}
+
+fn by_string(criterion: &mut Criterion) {
+    let short = |id: u64| format!("id{id:010}");
+    let long = |id: u64| format!("a long prefix that all of them have {id:010}");
+    let coded = DataType::Dictionary(Box::new(DataType::Int32), Box::new(DataType::Utf8));
+    type Text = fn(u64) -> String;
+    let cases: [(&str, Text, DataType); 5] = [
+        ("short", short, DataType::Utf8),
+        ("short views", short, DataType::Utf8View),
+        ("long", long, DataType::Utf8),
+        ("long views", long, DataType::Utf8View),
+        ("dictionary", short, coded),
+    ];
+    let sum = || aggregate(AggregateFunction::Sum, 1, DataType::Int64, DataType::Int64);
+    let mut distinct = aggregate(AggregateFunction::Count, 0, DataType::Utf8, DataType::Int64);
+    distinct.distinct = true;
+    let (text, number) = (Expr::column(0, DataType::Utf8), Expr::column(1, DataType::Int64));
+    let spec = |keys: &[&Expr], aggregates: Vec<Aggregate>| {
+        let keys = keys.iter().map(|&key| key.clone()).collect();
+        Arc::new(AggregateSpec { predicate: None, keys, aggregates, float_sum: FloatSum::Fast })
+    };
+    let queries = [
+        ("sum", spec(&[&text], vec![sum()])),
+        ("sum by two keys", spec(&[&text, &number], vec![sum()])),
+        ("distinct", spec(&[], vec![distinct.clone()])),
+        ("distinct by key", spec(&[&number], vec![distinct])),
+    ];
+    let mut group = criterion.benchmark_group("aggregate/strings");
+    group.throughput(Throughput::Elements(STRING_BATCHES * BATCH_ROWS as u64));
+    for (name, text, layout) in cases {
+        let batches = string_batches(text, &layout);
+        let total: i64 = batches.iter().flat_map(|batch| batch[1].as_primitive::<Int64Type>().values()).sum();
+        let keys = &consumed(&queries[0].1, &batches).finish().expect("sums fit");
+        assert_eq!(keys[0].len() as u64, STRINGS);
+        assert_eq!(keys[1].as_primitive::<Int64Type>().values().iter().sum::<i64>(), total);
+        for (query, spec) in &queries {
+            let id = BenchmarkId::new(*query, name);
+            group.bench_with_input(id, &batches, |bencher, batches| {
+                bencher.iter(|| consumed(spec, black_box(batches)));
+            });
+        }
+    }
+    group.finish();
+}
+
+criterion_group!(benches, q1, by_groups, by_string);
 criterion_main!(benches);

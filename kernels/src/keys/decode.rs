@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow::array::*;
-use arrow::buffer::NullBuffer;
+use arrow::buffer::{Buffer, NullBuffer, OffsetBuffer};
 use arrow::datatypes::*;
 use arrow::error::ArrowError;
 
@@ -26,7 +26,7 @@ pub(super) fn decode(column: &ColumnEncoder, codes: CodeList) -> Result<ArrayRef
         | D::Binary
         | D::LargeBinary
         | D::BinaryView
-        | D::FixedSizeBinary(_) => binary(column, &codes),
+        | D::FixedSizeBinary(_) => binary(column, codes)?,
         _ if column.unsigned || !column.interner.is_empty() => {
             let values: Vec<Option<i256>> =
                 codes.iter().map(|code| code.map(|code| integer(column, code))).collect();
@@ -49,12 +49,34 @@ fn integer(column: &ColumnEncoder, code: i64) -> i256 {
     i256::from_i128(code.into())
 }
 
-fn binary(column: &ColumnEncoder, codes: &CodeList) -> ArrayRef {
-    let value = |code: i64| column.interner.value(code as usize);
-    let bytes: usize = codes.iter().flatten().map(|code| value(code).len()).sum();
-    let mut builder = LargeBinaryBuilder::with_capacity(codes.codes.len(), bytes);
-    codes.iter().for_each(|code| builder.append_option(code.map(value)));
-    Arc::new(builder.finish())
+/// Values of the interner, in the declared type where its offsets reach.
+fn binary(column: &ColumnEncoder, codes: CodeList) -> Result<ArrayRef> {
+    let interner = &column.interner;
+    let value = |code: Option<i64>| code.map_or(&[][..], |code| interner.value(code as usize));
+    let bytes: usize = codes.iter().map(|code| value(code).len()).sum();
+    let mut values = Vec::with_capacity(bytes);
+    let mut ends = Vec::with_capacity(codes.codes.len());
+    for code in codes.iter() {
+        values.extend_from_slice(value(code));
+        ends.push(values.len());
+    }
+    let values = Buffer::from_vec(values);
+    Ok(match value_type(&column.data_type) {
+        DataType::Utf8 if i32::try_from(bytes).is_ok() => {
+            Arc::new(StringArray::try_new(offsets(&ends), values, codes.nulls)?)
+        }
+        DataType::Binary if i32::try_from(bytes).is_ok() => {
+            Arc::new(BinaryArray::try_new(offsets(&ends), values, codes.nulls)?)
+        }
+        DataType::LargeUtf8 => Arc::new(LargeStringArray::try_new(offsets(&ends), values, codes.nulls)?),
+        _ => Arc::new(LargeBinaryArray::try_new(offsets(&ends), values, codes.nulls)?),
+    })
+}
+
+/// Offsets that are known to fit.
+fn offsets<O: OffsetSizeTrait>(ends: &[usize]) -> OffsetBuffer<O> {
+    let offsets = std::iter::once(0).chain(ends.iter().copied()).map(O::usize_as);
+    OffsetBuffer::new(offsets.collect())
 }
 
 /// `values` as an array of `to`: the one conversion back to declared types. Values stay plain where `to` is a dictionary

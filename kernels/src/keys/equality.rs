@@ -16,8 +16,8 @@ use arrow::array::*;
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::*;
 
-use super::interner::Interner;
-use super::lanes::{LaneColumn, Lanes, is_bytes, range_of, with_bytes};
+use super::interner::{Interner, Unseen};
+use super::lanes::{LaneColumn, Lanes, is_bytes, range_of};
 use super::{decode, float};
 use crate::error::{Error, Result};
 use crate::expr::value_type;
@@ -110,14 +110,6 @@ struct Dictionary {
     known: Option<usize>,
 }
 
-/// What becomes of a string or a wide decimal that has no code yet.
-enum Unseen<'a> {
-    /// It gets one.
-    Added(&'a mut Grant),
-    /// It gets the first code that is nobody's.
-    Left,
-}
-
 impl KeyEncoder {
     /// An encoder of keys of these declared types.
     #[must_use]
@@ -165,6 +157,13 @@ impl KeyEncoder {
 
 impl ColumnEncoder {
     fn encode(&mut self, column: LaneColumn, unseen: &mut Unseen) -> Result<CodeColumn> {
+        // What an expression measured is not measured again, where values are codes.
+        let measured = match &column.lanes {
+            Lanes::I32(_) | Lanes::I64(_) if !self.unsigned && !self.is_decimal() => column.range(),
+            _ => None,
+        };
+        let measured =
+            measured.and_then(|(low, high)| Some((i64::try_from(low).ok()?, i64::try_from(high).ok()?)));
         let LaneColumn { lanes, nulls, rows, .. } = column;
         if nulls.as_ref().is_some_and(|nulls| nulls.null_count() == nulls.len()) {
             let codes = Codes::Narrow(vec![0; rows].into());
@@ -185,7 +184,9 @@ impl ColumnEncoder {
             Lanes::I256(values) => self.wide(&values, nulls.as_ref(), unseen)?,
             Lanes::F64(values) => Codes::Wide(values.iter().map(|&value| float::to_ordered(value)).collect()),
             Lanes::Codes { codes, values } => Codes::Mapped { codes, map: self.map(&values, unseen)? },
-            Lanes::Bytes(array) => Codes::Narrow(self.intern(&array, nulls.as_ref(), unseen)?),
+            Lanes::Bytes(array) => {
+                Codes::Narrow(self.interner.array_codes(&array, nulls.as_ref(), unseen)?)
+            }
         };
         let range = match &codes {
             _ if self.bytes => {
@@ -195,6 +196,7 @@ impl ColumnEncoder {
             Codes::Mapped { .. } => {
                 return Err(Error::invalid(format!("a dictionary as {}", self.data_type)));
             }
+            Codes::Narrow(_) | Codes::Wide(_) if measured.is_some() => measured,
             Codes::Narrow(values) => {
                 range_of(values, nulls.as_ref()).map(|(low, high)| (i64::from(low), i64::from(high)))
             }
@@ -228,26 +230,10 @@ impl ColumnEncoder {
             let direct = value.to_i128().and_then(|value| i64::try_from(value).ok());
             codes.push(match direct {
                 Some(direct) if direct >= FIRST_DIRECT => direct,
-                _ => i64::MIN + i64::from(code(&mut self.interner, &value.to_le_bytes(), unseen)?),
+                _ => i64::MIN + i64::from(self.interner.code_or(&value.to_le_bytes(), unseen)?),
             });
         }
         Ok(Codes::Wide(codes.into()))
-    }
-
-    fn intern(
-        &mut self,
-        array: &ArrayRef,
-        nulls: Option<&NullBuffer>,
-        unseen: &mut Unseen,
-    ) -> Result<ScalarBuffer<i32>> {
-        with_bytes!(array, |get| {
-            (0..array.len())
-                .map(|row| match nulls {
-                    Some(nulls) if nulls.is_null(row) => Ok(0),
-                    _ => Ok(code(&mut self.interner, get(row), unseen)? as i32),
-                })
-                .collect()
-        })
     }
 
     /// Our codes of a dictionary's entries; made once while batches share the dictionary.
@@ -260,18 +246,10 @@ impl ColumnEncoder {
             return Ok(Arc::clone(&held.map));
         }
         let nulls = values.nulls().cloned();
-        let codes = self.intern(values, nulls.as_ref(), unseen)?;
+        let codes = self.interner.array_codes(values, nulls.as_ref(), unseen)?;
         let map: Arc<[u32]> = codes.iter().map(|&code| code as u32).collect();
         self.dictionary = Some(Dictionary { values: Arc::clone(values), map: Arc::clone(&map), known });
         Ok(map)
-    }
-}
-
-#[inline]
-fn code(interner: &mut Interner, value: &[u8], unseen: &mut Unseen) -> Result<u32> {
-    match unseen {
-        Unseen::Added(grant) => interner.code(value, grant),
-        Unseen::Left => Ok(interner.find(value)),
     }
 }
 

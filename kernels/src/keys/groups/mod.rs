@@ -145,9 +145,9 @@ impl GroupIndex {
         numbers.resize(rows, 0);
         let fields = &self.fields;
         match &self.table {
-            Table::Direct { map, .. } => probe::find_direct(map, &codes, fields, numbers),
-            Table::Packed64(table) => probe::find_packed(table, &codes, fields, numbers),
-            Table::Packed128(table) => probe::find_packed(table, &codes, fields, numbers),
+            Table::Direct { map, .. } => probe::find_direct(map, &codes, fields, numbers)?,
+            Table::Packed64(table) => probe::find_packed(table, &codes, fields, numbers)?,
+            Table::Packed128(table) => probe::find_packed(table, &codes, fields, numbers)?,
             Table::Words(table) => {
                 probe::find_words(table, &codes, numbers);
                 return Ok(());

@@ -1,4 +1,5 @@
-//! The loops of a batch: normalised keys, column by column, then their numbers.
+//! The loops of a batch: normalised keys, column by column, then their numbers; block by block, so that keys stay in the first
+//! cache level, as do the slots' lines that they are looked up in.
 
 use arrow::buffer::BooleanBuffer;
 
@@ -8,38 +9,60 @@ use crate::keys::equality::{CodeColumn, CodeList, Codes};
 use crate::keys::table::{KeyWord, PackedTable, WordTable, next_number};
 use crate::memory::Grant;
 
-/// Normalised keys of all rows, column by column.
-fn normalise<K: KeyWord>(codes: &[CodeColumn], fields: &[Field], rows: usize) -> Vec<K> {
-    let mut keys = vec![K::default(); rows];
+/// Rows of a block.
+const BLOCK: usize = 256;
+
+/// Calls `each` with the normalised keys of every block of rows, the row that it begins with and its numbers.
+fn each_block<K: KeyWord>(
+    codes: &[CodeColumn],
+    fields: &[Field],
+    numbers: &mut [u32],
+    mut each: impl FnMut(&[K], usize, &mut [u32]) -> Result<()>,
+) -> Result<()> {
+    let mut keys = [K::default(); BLOCK];
+    for (block, numbers) in numbers.chunks_mut(BLOCK).enumerate() {
+        let keys = &mut keys[..numbers.len()];
+        normalise(keys, codes, fields, block * BLOCK);
+        each(keys, block * BLOCK, numbers)?;
+    }
+    Ok(())
+}
+
+/// Normalised keys of the rows from `first` on, column by column.
+fn normalise<K: KeyWord>(keys: &mut [K], codes: &[CodeColumn], fields: &[Field], first: usize) {
+    keys.fill(K::default());
     let mut shift = 0;
     for (column, field) in codes.iter().zip(fields) {
         if field.bits > 0 {
-            add_field(&mut keys, column, field.base, shift);
+            add_field(keys, column, first, field.base, shift);
         }
         shift += field.bits;
     }
-    keys
 }
 
-fn add_field<K: KeyWord>(keys: &mut [K], column: &CodeColumn, base: i64, shift: u32) {
-    match (&column.codes, &column.nulls) {
-        (Codes::Narrow(values), None) => add_lanes(keys, values, base, shift),
-        (Codes::Wide(values), None) => add_lanes(keys, values, base, shift),
-        (Codes::Narrow(values), Some(nulls)) => add_valid(keys, nulls.inner(), |row| {
-            K::field(i64::from(values[row]).wrapping_sub(base) as u64, shift)
-        }),
-        (Codes::Wide(values), Some(nulls)) => {
-            add_valid(keys, nulls.inner(), |row| K::field(values[row].wrapping_sub(base) as u64, shift));
+fn add_field<K: KeyWord>(keys: &mut [K], column: &CodeColumn, first: usize, base: i64, shift: u32) {
+    let rows = first..first + keys.len();
+    let field = |code: i64| K::field(code.wrapping_sub(base) as u64, shift);
+    let valid = column.nulls.as_ref().map(|nulls| nulls.inner().slice(first, keys.len()));
+    match (&column.codes, valid) {
+        (Codes::Narrow(values), None) => add_lanes(keys, &values[rows], base, shift),
+        (Codes::Wide(values), None) => add_lanes(keys, &values[rows], base, shift),
+        (Codes::Narrow(values), Some(valid)) => {
+            let values = &values[rows];
+            add_valid(keys, &valid, |row| field(values[row].into()));
         }
-        (Codes::Mapped { codes, map }, nulls) => {
-            let field = |code: &u32| K::field(i64::from(*code).wrapping_sub(base) as u64, shift);
-            let table: Vec<K> = map.iter().map(field).collect();
-            match nulls {
-                None => keys.iter_mut().zip(codes.iter()).for_each(|(key, &code)| {
-                    *key = key.or(table[code as usize]);
-                }),
-                Some(nulls) => add_valid(keys, nulls.inner(), |row| table[codes[row] as usize]),
+        (Codes::Wide(values), Some(valid)) => {
+            let values = &values[rows];
+            add_valid(keys, &valid, |row| field(values[row]));
+        }
+        (Codes::Mapped { codes, map }, None) => {
+            for (key, &code) in keys.iter_mut().zip(&codes[rows]) {
+                *key = key.or(field(map[code as usize].into()));
             }
+        }
+        (Codes::Mapped { codes, map }, Some(valid)) => {
+            let codes = &codes[rows];
+            add_valid(keys, &valid, |row| field(map[codes[row] as usize].into()));
         }
     }
 }
@@ -67,24 +90,23 @@ pub(super) fn direct(
     numbers: &mut [u32],
     grant: &mut Grant,
 ) -> Result<()> {
-    let keys: Vec<u64> = normalise(codes, fields, numbers.len());
     let mask = map.len() - 1;
-    let mut look = |row: usize, number: &mut u32| {
-        let key = keys[row];
-        let slot = key as usize & mask;
-        *number = map[slot];
-        if *number == 0 {
-            *number = next_number(known.len())?;
-            grant.reserve(known, 1)?;
-            known.push(key);
-            map[slot] = *number;
+    each_block(codes, fields, numbers, |keys: &[u64], first, numbers| {
+        for (at, (&key, number)) in keys.iter().zip(numbers).enumerate() {
+            if active.is_some_and(|active| !active.value(first + at)) {
+                continue;
+            }
+            let slot = key as usize & mask;
+            *number = map[slot];
+            if *number == 0 {
+                *number = next_number(known.len())?;
+                grant.reserve(known, 1)?;
+                known.push(key);
+                map[slot] = *number;
+            }
         }
         Ok(())
-    };
-    match active {
-        None => numbers.iter_mut().enumerate().try_for_each(|(row, number)| look(row, number)),
-        Some(active) => active.set_indices().try_for_each(|row| look(row, &mut numbers[row])),
-    }
+    })
 }
 
 pub(super) fn packed<K: KeyWord>(
@@ -95,14 +117,10 @@ pub(super) fn packed<K: KeyWord>(
     numbers: &mut [u32],
     grant: &mut Grant,
 ) -> Result<()> {
-    let keys: Vec<K> = normalise(codes, fields, numbers.len());
-    match active {
-        None => table.number_all(&keys, numbers, grant),
-        Some(active) => active.set_indices().try_for_each(|row| {
-            numbers[row] = table.number(keys[row], grant)?;
-            Ok(())
-        }),
-    }
+    each_block(codes, fields, numbers, |keys: &[K], first, numbers| {
+        let active = active.map(|active| active.slice(first, keys.len()));
+        table.number_all(keys, active.as_ref(), numbers, grant)
+    })
 }
 
 pub(super) fn words(
@@ -136,12 +154,17 @@ fn row_words(codes: &[CodeColumn], row: usize, key: &mut [u64]) {
 }
 
 /// Numbers of known keys. Rows with codes that have no place in their fields get any number.
-pub(super) fn find_direct(map: &[u32], codes: &[CodeColumn], fields: &[Field], numbers: &mut [u32]) {
-    let keys: Vec<u64> = normalise(codes, fields, numbers.len());
+pub(super) fn find_direct(
+    map: &[u32],
+    codes: &[CodeColumn],
+    fields: &[Field],
+    numbers: &mut [u32],
+) -> Result<()> {
     let mask = map.len() - 1;
-    for (number, key) in numbers.iter_mut().zip(keys) {
-        *number = map[key as usize & mask];
-    }
+    each_block(codes, fields, numbers, |keys: &[u64], _, numbers| {
+        numbers.iter_mut().zip(keys).for_each(|(number, &key)| *number = map[key as usize & mask]);
+        Ok(())
+    })
 }
 
 /// As [`find_direct`].
@@ -150,9 +173,11 @@ pub(super) fn find_packed<K: KeyWord>(
     codes: &[CodeColumn],
     fields: &[Field],
     numbers: &mut [u32],
-) {
-    let keys: Vec<K> = normalise(codes, fields, numbers.len());
-    table.find_all(&keys, numbers);
+) -> Result<()> {
+    each_block(codes, fields, numbers, |keys: &[K], _, numbers| {
+        table.find_all(keys, numbers);
+        Ok(())
+    })
 }
 
 pub(super) fn find_words(table: &WordTable, codes: &[CodeColumn], numbers: &mut [u32]) {

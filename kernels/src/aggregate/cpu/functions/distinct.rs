@@ -47,8 +47,12 @@ impl Distinct {
                 groups.iter_mut().zip(&nulls).for_each(|(group, valid)| *group *= u32::from(valid));
             }
         }
-        let mut known = self.pairs.len() as u32;
+        let before = self.pairs.len();
+        let mut known = before as u32;
         let pairs = self.pairs.assign(&groups, &operands, grant)?;
+        if self.pairs.len() == before {
+            return Ok(());
+        }
         // New pairs are numbered in the order of their first rows.
         for (group, pair) in groups.iter_mut().zip(pairs) {
             if *group > 0 && pair == known + 1 {

@@ -57,14 +57,15 @@ impl Pairs {
         grant: &mut Grant,
     ) -> Result<Vec<u32>> {
         let numbers: ArrayRef =
-            Arc::new(groups.iter().map(|&group| Some(group as i32)).collect::<Int32Array>());
+            Arc::new(Int32Array::from_iter_values(groups.iter().map(|&group| group as i32)));
         let mut columns = vec![LaneColumn::from_array(&numbers)?];
         for value in values {
             columns.push(LaneColumn::from_vector(value)?);
         }
-        let active: BooleanBuffer = groups.iter().map(|&group| group > 0).collect();
+        let active =
+            groups.contains(&0).then(|| BooleanBuffer::collect_bool(groups.len(), |row| groups[row] > 0));
         let mut pairs = Vec::new();
-        self.index.assign(columns, groups.len(), Some(&active), &mut pairs, grant)?;
+        self.index.assign(columns, groups.len(), active.as_ref(), &mut pairs, grant)?;
         Ok(pairs)
     }
 
