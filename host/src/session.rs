@@ -63,8 +63,8 @@ pub struct SessionConfig {
     pub threads: usize,
     /// Host bytes that all queries of the session may reserve together.
     pub host_memory_limit_bytes: u64,
-    /// Folder for what does not fit `host_memory_limit_bytes` (aggregations spill, other operators fail); where absent,
-    /// the system's folder for temporary files.
+    /// Folder for what does not fit `host_memory_limit_bytes` (aggregations, sorts, limits and results between pipelines
+    /// spill; grouping sets fail); where absent, the system's folder for temporary files.
     pub spill_folder: Option<PathBuf>,
     /// Device bytes that all queries of the session may reserve together.
     pub device_memory_limit_bytes: u64,

@@ -7,6 +7,10 @@ use arrow::datatypes::SchemaRef;
 
 use crate::error::Result;
 
+mod file;
+
+pub use file::SpillFile;
+
 /// A budget that a growing structure reserves from. The host implements it; kernels only ask.
 pub trait Reserve: std::fmt::Debug + Send + Sync {
     /// Reserves `bytes` more.

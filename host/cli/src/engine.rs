@@ -7,8 +7,9 @@ use std::time::{Duration, Instant};
 use arrow::array::RecordBatch;
 use arrow::datatypes::DataType;
 use datafusion::execution::session_state::SessionStateBuilder;
-use datafusion::physical_plan::{ExecutionPlan, collect};
+use datafusion::physical_plan::{ExecutionPlan, execute_stream};
 use datafusion::prelude::{ParquetReadOptions, SessionConfig, SessionContext};
+use futures::StreamExt as _;
 use pilaster::place::Report;
 use pilaster_datafusion::{Engine, PilasterExec, PilasterSessionExt as _};
 use tokio::runtime::Runtime;
@@ -23,8 +24,10 @@ pub struct SqlEngine {
 
 /// Rows and what they cost.
 pub struct Answer {
-    /// The rows.
+    /// The rows; none where they were handed on as they came.
     pub batches: Vec<RecordBatch>,
+    /// Number of rows.
+    pub rows: usize,
     /// From the statement's text to the last row.
     pub wall: Duration,
     /// One report per subtree that Pilaster ran.
@@ -70,13 +73,35 @@ impl SqlEngine {
 
     /// Runs a statement to its end.
     pub async fn run(&self, sql: &str) -> Result<Answer, Failure> {
+        let mut batches = Vec::new();
+        let answer = self.run_each(sql, |batch| {
+            batches.push(batch);
+            Ok(())
+        });
+        let answer = answer.await?;
+        Ok(Answer { batches, ..answer })
+    }
+
+    /// Runs a statement to its end and hands each batch to `take` as it comes, which holds the query back.
+    pub async fn run_each(
+        &self,
+        sql: &str,
+        mut take: impl FnMut(RecordBatch) -> Result<(), Failure>,
+    ) -> Result<Answer, Failure> {
         let start = Instant::now();
         let frame = self.context.sql(sql).await?;
         let task = Arc::new(frame.task_ctx());
         let plan = frame.create_physical_plan().await?;
-        let batches = collect(Arc::clone(&plan), task).await?;
+        let mut stream = execute_stream(Arc::clone(&plan), task)?;
+        let mut rows = 0;
+        while let Some(batch) = stream.next().await {
+            let batch = batch?;
+            rows += batch.num_rows();
+            take(batch)?;
+        }
+        drop(stream);
         let wall = start.elapsed();
-        let mut answer = Answer { batches, wall, reports: Vec::new(), left: Vec::new() };
+        let mut answer = Answer { batches: Vec::new(), rows, wall, reports: Vec::new(), left: Vec::new() };
         gather_reports(&plan, &mut answer)?;
         Ok(answer)
     }

@@ -10,7 +10,7 @@ use pilaster_datafusion::Engine;
 
 use crate::args::{Format, SqlArgs};
 use crate::engine::{self, Answer, SqlEngine};
-use crate::{Failure, prompt};
+use crate::{Failure, process, prompt};
 
 /// Runs one statement, or a prompt.
 pub fn run(args: SqlArgs) -> Result<(), Failure> {
@@ -46,16 +46,22 @@ pub async fn statement(engine: &SqlEngine, args: &SqlArgs, sql: &str) -> Result<
         let answer = engine.run(&format!("EXPLAIN {sql}")).await?;
         return print(&answer.batches, args.format);
     }
-    let answer = engine.run(sql).await?;
     if args.analyze {
-        return analyze(&answer);
+        // Rows are counted as they come: an answer may be larger than the budget of what makes it.
+        return analyze(&engine.run_each(sql, |_| Ok(())).await?);
     }
-    print(&answer.batches, args.format)
+    match args.format {
+        Format::Table => print(&engine.run(sql).await?.batches, args.format),
+        Format::Csv | Format::Json => {
+            let mut header = true;
+            let each = |batch: RecordBatch| write_rows(&batch, args.format, std::mem::take(&mut header));
+            engine.run_each(sql, each).await.map(|_| ())
+        }
+    }
 }
 
 /// What ran where, instead of the rows.
 fn analyze(answer: &Answer) -> Result<(), Failure> {
-    let rows: usize = answer.batches.iter().map(RecordBatch::num_rows).sum();
     let mut out = std::io::stdout().lock();
     for report in &answer.reports {
         writeln!(out, "{report}")?;
@@ -66,22 +72,35 @@ fn analyze(answer: &Answer) -> Result<(), Failure> {
     if answer.reports.is_empty() {
         writeln!(out, "nothing in this plan was handed to Pilaster")?;
     }
-    writeln!(out, "{rows} rows in {:.3} s", answer.wall.as_secs_f64())?;
+    writeln!(out, "{} rows in {:.3} s", answer.rows, answer.wall.as_secs_f64())?;
+    if let Some(bytes) = process::peak_rss_bytes() {
+        writeln!(out, "peak resident size: {} MiB", bytes >> 20)?;
+    }
     Ok(())
 }
 
 fn print(batches: &[RecordBatch], format: Format) -> Result<(), Failure> {
+    match format {
+        Format::Table => writeln!(std::io::stdout().lock(), "{}", pretty_format_batches(batches)?)?,
+        Format::Csv | Format::Json => {
+            for (at, batch) in batches.iter().enumerate() {
+                write_rows(batch, format, at == 0)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_rows(batch: &RecordBatch, format: Format, header: bool) -> Result<(), Failure> {
     let mut out = std::io::stdout().lock();
     match format {
-        Format::Table => writeln!(out, "{}", pretty_format_batches(batches)?)?,
-        Format::Csv => {
-            let mut writer = arrow::csv::WriterBuilder::new().with_header(true).build(&mut out);
-            batches.iter().try_for_each(|batch| writer.write(batch))?;
-        }
         Format::Json => {
             let mut writer = arrow::json::LineDelimitedWriter::new(&mut out);
-            batches.iter().try_for_each(|batch| writer.write(batch))?;
+            writer.write(batch)?;
             writer.finish()?;
+        }
+        Format::Csv | Format::Table => {
+            arrow::csv::WriterBuilder::new().with_header(header).build(&mut out).write(batch)?;
         }
     }
     Ok(())

@@ -77,6 +77,8 @@ pub struct PipelineReport {
     pub submissions: u32,
     /// Read-backs.
     pub read_backs: u32,
+    /// Bytes written to disk: rows and states that did not fit memory, results for a later pipeline among them.
+    pub spilled_bytes: u64,
     /// Wall time.
     pub wall: Duration,
     /// Device time per stage, where the adapter has timestamps.
@@ -96,6 +98,7 @@ impl PipelineReport {
             bytes_down: 0,
             submissions: 0,
             read_backs: 0,
+            spilled_bytes: 0,
             wall: Duration::ZERO,
             stages: Vec::new(),
         }
@@ -136,6 +139,12 @@ impl Report {
     #[must_use]
     pub fn fell_back(&self) -> usize {
         self.count("FELL BACK")
+    }
+
+    /// Bytes that all pipelines wrote to disk.
+    #[must_use]
+    pub fn spilled_bytes(&self) -> u64 {
+        self.pipelines.iter().map(|pipeline| pipeline.spilled_bytes).sum()
     }
 
     fn count(&self, label: &str) -> usize {
@@ -195,6 +204,9 @@ impl fmt::Display for PipelineReport {
             self.rows_in,
             self.rows_out
         )?;
+        if self.spilled_bytes > 0 {
+            write!(f, ", spilled {} bytes", self.spilled_bytes)?;
+        }
         if self.submissions > 0 {
             write!(
                 f,

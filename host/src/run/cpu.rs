@@ -6,7 +6,8 @@ use parking_lot::Mutex;
 use pilaster_kernels::aggregate::Aggregate;
 use pilaster_kernels::aggregate::cpu::Parts;
 use pilaster_kernels::expr::Expr;
-use pilaster_kernels::{Error, Result, sort::SortKey};
+use pilaster_kernels::{Error, Result};
+use rayon::prelude::*;
 
 use super::chunk::Chunk;
 use super::filter_project::FilterProject;
@@ -14,7 +15,8 @@ use super::gpu::Tally;
 use super::pipeline::{Aggregation, Branch, Pipeline, Sink};
 use super::query::Query;
 use super::rollup;
-use super::sink::{AggregateSink, CollectSink, LimitSink, Receiver, SortSink, sorted};
+use super::sink::{AggregateSink, CollectSink, Gathered, LimitSink, Receiver, SortSink, in_order, order};
+use super::sorted_runs::SortedRuns;
 use super::task::{Reading, Task};
 use super::workers;
 
@@ -47,29 +49,25 @@ pub(crate) fn run(
             let tables = workers::run(query, readings, tasks, &sink)?;
             let parts = query.on_pool(|| sink.finish(tables, None));
             let finished = parts.and_then(|parts| finish(query, pipeline, &parts, receiver));
-            tally.details.extend(sink.report().details());
+            let report = sink.report();
+            tally.spilled_bytes += report.spilled_bytes;
+            tally.details.extend(report.details());
             finished
         }
-        Sink::Sort { keys, skip, fetch } => {
-            let wanted = fetch.map(|fetch| fetch.saturating_add(*skip));
-            let schema = Arc::clone(&pipeline.schema);
-            let sink = SortSink::new(
-                steps(pipeline)?,
-                keys.clone(),
-                wanted,
-                schema,
-                tasks.len(),
-                query.reservation()?,
-            );
-            workers::run(query, readings, tasks, &sink)?;
-            let (rows, _held) = query.on_pool(|| sink.finish())?;
-            give(query, receiver, sort(query, rows, keys, *skip, *fetch)?)
-        }
+        Sink::Sort { keys, skip, fetch } => match gather_to_sort(query, pipeline, readings, tasks)? {
+            Gathered::Whole(rows, _held) => {
+                let order = query.on_pool(|| order(&rows, keys, wanted(*skip, *fetch)))?;
+                give_in_order(query, receiver, &rows, order.get(*skip..).unwrap_or_default())
+            }
+            Gathered::Runs(runs) => give_runs(query, receiver, runs, *skip, tally),
+        },
         Sink::Limit { fetch: Some(0), .. } => Ok(()),
         Sink::Limit { skip, fetch } => {
-            let sink = LimitSink::new(steps(pipeline)?, *skip, *fetch, tasks.len(), query.reservation()?);
+            let sink = LimitSink::new(query, steps(pipeline)?, *skip, *fetch, tasks.len());
             workers::run(query, readings, tasks, &sink)?;
-            sink.finish().into_iter().try_for_each(|rows| receiver.give(rows))
+            let spilled = sink.finish(query, |rows| receiver.give(rows))?;
+            tally.spilled("spilled bytes", spilled);
+            Ok(())
         }
         Sink::Collect => {
             let sink = CollectSink { steps: steps(pipeline)?, receiver };
@@ -122,19 +120,56 @@ pub(crate) fn finish(
     chunks.into_iter().try_for_each(|rows| give(query, receiver, rows))
 }
 
-/// Sorts all rows of a pipeline.
-pub(crate) fn sort(
+/// All rows of a sorting pipeline.
+pub(crate) fn gather_to_sort(
     query: &Query,
-    rows: Chunk,
-    keys: &[SortKey],
+    pipeline: &Pipeline,
+    readings: &[Arc<Reading>],
+    tasks: &[Task],
+) -> Result<Gathered> {
+    let Sink::Sort { keys, skip, fetch } = &pipeline.sink else {
+        return Err(Error::invalid("a pipeline without a sort"));
+    };
+    let workers = workers::count(query, tasks);
+    let steps = steps(pipeline)?;
+    let sink = SortSink::new(query, steps, keys, wanted(*skip, *fetch), &pipeline.schema, workers);
+    let rows = workers::run(query, readings, tasks, &sink)?;
+    query.on_pool(|| sink.finish(rows))
+}
+
+/// Rows that decide the result.
+pub(crate) fn wanted(skip: usize, fetch: Option<usize>) -> Option<usize> {
+    fetch.map(|fetch| fetch.saturating_add(skip))
+}
+
+/// Hands rows on by their numbers, gathered a few batches at a time.
+pub(crate) fn give_in_order(
+    query: &Query,
+    receiver: &Receiver<'_>,
+    rows: &Chunk,
+    order: &[u32],
+) -> Result<()> {
+    let batches: Vec<&[u32]> = order.chunks(query.cpu_batch_rows()).collect();
+    for batches in batches.chunks(query.threads().max(1)) {
+        query.check()?;
+        let gather = || batches.par_iter().map(|order| in_order(rows, order)).collect::<Result<Vec<_>>>();
+        query.on_pool(gather)?.into_iter().try_for_each(|rows| receiver.give(rows))?;
+    }
+    Ok(())
+}
+
+/// Hands the rows of sorted runs on in their order.
+pub(crate) fn give_runs(
+    query: &Query,
+    receiver: &Receiver<'_>,
+    mut runs: SortedRuns,
     skip: usize,
-    fetch: Option<usize>,
-) -> Result<Chunk> {
-    // Indices, key words, and the copy that leaves.
-    let copies = rows.rows as u64 * 24 + rows.bytes();
-    let _held = query.host.reserve(copies)?;
-    query.check()?;
-    query.on_pool(|| sorted(&rows, keys, skip, fetch))
+    tally: &mut Tally,
+) -> Result<()> {
+    tally.note("sorted runs", runs.runs.len().to_string());
+    let given = runs.give(query, skip, |rows| receiver.give(rows));
+    tally.spilled("spilled bytes", runs.store.spilled_bytes());
+    given
 }
 
 /// Hands a pipeline's rows on in batches of the session's size.

@@ -68,7 +68,7 @@ impl Drive<'_> {
             let receiver = if number + 1 == pipelines.len() {
                 Receiver::consumer(self.output, Arc::clone(schema), self.lowered.output.clone())
             } else {
-                Receiver::pipeline(self.query.reservation()?)
+                Receiver::pipeline(self.query)
             };
             self.pipeline(number, pipeline, &mut results, &receiver)?;
             results.push(receiver.into_result());
@@ -90,7 +90,7 @@ impl Drive<'_> {
         let readings = cpu::readings(pipeline)?;
         let sequential = matches!(pipeline.sink, Sink::Collect) && pipeline.is_ordered();
         let rows = query.cpu_batch_rows();
-        let (tasks, held) = tasks(&pipeline.branches, results, sequential, rows, &readings)?;
+        let tasks = tasks(&pipeline.branches, results, sequential, rows, &readings)?;
         let known = tasks.iter().map(Task::rows).sum::<Option<u64>>();
         let size = Size::of(pipeline, |_| None).with_rows(known);
         let placement = decide(&query.engine, pipeline, size)?;
@@ -98,7 +98,7 @@ impl Drive<'_> {
         let encoded = matches!(placement.target, Target::Gpu(_))
             && matches!(pipeline.sink, Sink::Aggregate(_) | Sink::Collect);
         let tasks = if encoded { tasks } else { split(tasks, sequential, query.threads()) };
-        let (ran, tally) = match &placement.target {
+        let (ran, mut tally) = match &placement.target {
             Target::Cpu(_) => {
                 let mut tally = Tally::default();
                 (cpu::run(query, pipeline, &readings, &tasks, receiver, &mut tally), tally)
@@ -110,7 +110,9 @@ impl Drive<'_> {
                 (ran, lane.tally.into_inner())
             }
         };
-        drop(held);
+        let ran =
+            ran.and_then(|()| receiver.seal()).map(|bytes| tally.spilled("result spilled bytes", bytes));
+        drop(tasks);
         let wall = started.elapsed();
         let read: Vec<(u64, Option<PruneReport>)> =
             readings.iter().map(|reading| (reading.rows_read(), reading.pruned())).collect();
@@ -169,6 +171,7 @@ impl Drive<'_> {
             bytes_down: tally.bytes_down,
             submissions: tally.submissions,
             read_backs: tally.read_backs,
+            spilled_bytes: tally.spilled_bytes,
             wall,
             stages: tally.stages,
         });

@@ -43,12 +43,13 @@ impl FilterProject {
         })
     }
 
-    /// The branch's columns for the kept rows of `chunk`. Columns are computed on kept rows only.
+    /// The branch's columns for the kept rows of `chunk`, which keep their order among chunks by its position. Columns are
+    /// computed on kept rows only.
     ///
     /// # Errors
     /// Those of the expressions.
     pub(crate) fn apply(&self, chunk: Chunk, filtered: Filtered) -> Result<Chunk> {
-        let Chunk { columns, rows, .. } = chunk;
+        let Chunk { columns, rows, position, .. } = chunk;
         let selection = match &self.predicate {
             Some(predicate) if filtered == Filtered::No => predicate.select(&columns, rows, None)?,
             _ => Selection::all(rows),
@@ -62,6 +63,7 @@ impl FilterProject {
                 Column::Computed(data_type) => computed.next().ok_or_else(missing)?.into_array(data_type),
             }
         };
-        Ok(Chunk::new(self.columns.iter().map(column).collect::<Result<_>>()?, kept))
+        let columns = self.columns.iter().map(column).collect::<Result<_>>()?;
+        Ok(Chunk { position, ..Chunk::new(columns, kept) })
     }
 }

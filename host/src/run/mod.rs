@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! plan -> lower -> pipelines (pipeline) -> tasks (task) -> workers -> sink -> output -> Execution
+//!                                                        |             \-> store -> tasks of a later pipeline
 //!                                                        \-> device programs (gpu), the rest of a failed one on the CPU
 //! ```
 
@@ -20,6 +21,8 @@ mod pipeline;
 mod query;
 mod rollup;
 mod sink;
+mod sorted_runs;
+mod store;
 mod task;
 mod workers;
 

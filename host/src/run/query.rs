@@ -7,7 +7,13 @@ use pilaster_kernels::memory::Reserve;
 
 use super::Cancellation;
 use super::engine::Engine;
-use crate::memory::{Budget, Reservation};
+use crate::memory::{Budget, Spill, SpillFolder};
+
+/// An operator that grows until a reservation is refused would leave the scan below it nothing to read with.
+const OPERATOR_SHARE: u64 = 2;
+
+/// Rows between pipelines, of all of a query's pipelines together: an operator above one and what it reads take the rest.
+const RESULTS_SHARE: u64 = 4;
 
 /// What everything inside a query needs of it.
 #[derive(Debug)]
@@ -15,11 +21,21 @@ pub(crate) struct Query {
     pub(crate) engine: Arc<Engine>,
     pub(crate) cancel: Cancellation,
     pub(crate) host: Arc<Budget>,
+    /// What rows that wait for a later pipeline may hold before they go to disk.
+    pub(crate) results: Arc<Budget>,
+    pub(crate) spill: Arc<dyn Spill>,
 }
 
 impl Query {
     pub(crate) fn new(engine: &Arc<Engine>) -> Self {
-        Query { engine: Arc::clone(engine), cancel: Cancellation::new(), host: engine.host.child() }
+        let host = engine.host.child();
+        Query {
+            engine: Arc::clone(engine),
+            cancel: Cancellation::new(),
+            results: host.part(host.limit_bytes() / RESULTS_SHARE),
+            spill: Arc::new(SpillFolder::new(engine.config.spill_folder.as_deref())),
+            host,
+        }
     }
 
     pub(crate) fn check(&self) -> Result<()> {
@@ -38,9 +54,9 @@ impl Query {
         Arc::clone(&self.host) as Arc<dyn Reserve>
     }
 
-    /// A reservation of nothing yet.
-    pub(crate) fn reservation(&self) -> Result<Reservation> {
-        self.host.reserve(0)
+    /// What an operator that can spill may hold.
+    pub(crate) fn operator_budget(&self) -> Arc<Budget> {
+        self.host.part(self.host.limit_bytes() / OPERATOR_SHARE)
     }
 
     /// Computes on the session's pool, wherever it is called.

@@ -10,7 +10,7 @@ use pilaster_kernels::memory::Reserve;
 
 use super::chunk::Chunk;
 use super::pipeline::{Branch, Source};
-use crate::memory::Reservation;
+use super::store::{Piece, ReadBack};
 use crate::plan::{BatchSource, same_columns};
 use crate::scan::{PruneReport, PruneStep, ReadOptions, Refinement, Scan, ScanTask, ScanTasks, StepReport};
 
@@ -50,6 +50,8 @@ pub(crate) enum Work {
         partition: usize,
     },
     Chunks(Vec<Chunk>),
+    /// Of an earlier pipeline's result.
+    Pieces(Vec<Piece>),
 }
 
 impl Task {
@@ -64,15 +66,15 @@ impl Task {
             Work::RowGroup { task, .. } => Some(task.rows() as u64),
             Work::Partition { .. } => None,
             Work::Chunks(chunks) => Some(chunks.iter().map(|chunk| chunk.rows as u64).sum()),
+            Work::Pieces(pieces) => Some(pieces.iter().map(|piece| piece.rows() as u64).sum()),
         }
     }
 }
 
-/// What an earlier pipeline left, with the memory that it holds.
+/// What an earlier pipeline left, with the memory and the files that hold it.
 #[derive(Debug, Default)]
 pub(crate) struct Materialised {
-    pub(crate) chunks: Vec<Chunk>,
-    pub(crate) reservation: Option<Reservation>,
+    pub(crate) pieces: Vec<Piece>,
 }
 
 /// How a branch is read: which columns, and whether the scan filters.
@@ -207,6 +209,11 @@ impl Reading {
                 let chunks = chunks.clone().into_iter().flat_map(move |chunk| chunk.slices(rows));
                 Ok((self.counted(Box::new(chunks.map(Ok))), Filtered::No))
             }
+            // No piece has more rows than a batch.
+            Work::Pieces(pieces) => {
+                let chunks = ReadBack::new(pieces.clone(), reserve);
+                Ok((self.counted(Box::new(chunks)), Filtered::No))
+            }
         }
     }
 
@@ -324,9 +331,9 @@ pub(crate) fn tasks(
     sequential: bool,
     cpu_batch_rows: usize,
     readings: &[Arc<Reading>],
-) -> Result<(Vec<Task>, Vec<Materialised>)> {
+) -> Result<Vec<Task>> {
+    let rows = if sequential { usize::MAX } else { cpu_batch_rows.saturating_mul(BATCHES_PER_TASK) };
     let mut works: Vec<(usize, Work)> = Vec::new();
-    let mut held = Vec::new();
     for (index, branch) in branches.iter().enumerate() {
         match &branch.source {
             Source::Scan(scan) => {
@@ -341,11 +348,10 @@ pub(crate) fn tasks(
                 works.extend(found.tasks.into_iter().map(work));
             }
             Source::Input(source) if source.batches().is_some() => {
-                let rows =
-                    if sequential { usize::MAX } else { cpu_batch_rows.saturating_mul(BATCHES_PER_TASK) };
-                let chunks: Vec<Chunk> =
-                    source.batches().into_iter().flatten().flatten().map(Chunk::from).collect();
-                works.extend(stretches(&chunks, rows).map(|chunks| (index, Work::Chunks(chunks))));
+                let chunks = source.batches().into_iter().flatten().flatten().map(Chunk::from);
+                let slices = chunks.flat_map(|chunk| chunk.slices(rows));
+                let runs = stretches(slices, |chunk| chunk.rows, rows);
+                works.extend(runs.into_iter().map(|chunks| (index, Work::Chunks(chunks))));
             }
             Source::Input(source) => {
                 let work = |partition| (index, Work::Partition { source: Arc::clone(source), partition });
@@ -353,15 +359,13 @@ pub(crate) fn tasks(
             }
             Source::Pipeline(below) => {
                 let result = results.get_mut(*below).map(std::mem::take).unwrap_or_default();
-                let rows =
-                    if sequential { usize::MAX } else { cpu_batch_rows.saturating_mul(BATCHES_PER_TASK) };
-                works.extend(stretches(&result.chunks, rows).map(|chunks| (index, Work::Chunks(chunks))));
-                held.push(result);
+                let runs = stretches(result.pieces, Piece::rows, rows);
+                works.extend(runs.into_iter().map(|pieces| (index, Work::Pieces(pieces))));
             }
         }
     }
     let number = |(order, (branch, work))| Task { branch, order, work };
-    Ok((works.into_iter().enumerate().map(number).collect(), held))
+    Ok(works.into_iter().enumerate().map(number).collect())
 }
 
 /// Row groups cut where there are more threads than row groups, their columns in parallel where that is not enough.
@@ -390,19 +394,26 @@ pub(crate) fn split(tasks: Vec<Task>, sequential: bool, threads: usize) -> Vec<T
     works.into_iter().enumerate().map(number).collect()
 }
 
-/// `chunks` in runs of about `rows` rows.
-fn stretches(chunks: &[Chunk], rows: usize) -> impl Iterator<Item = Vec<Chunk>> {
-    let mut runs: Vec<Vec<Chunk>> = Vec::new();
+/// `items` in runs of about `rows` rows.
+fn stretches<T>(
+    items: impl IntoIterator<Item = T>,
+    rows_of: impl Fn(&T) -> usize,
+    rows: usize,
+) -> Vec<Vec<T>> {
+    let mut runs: Vec<Vec<T>> = Vec::new();
     let mut room = 0;
-    for chunk in chunks.iter().cloned().flat_map(|chunk| chunk.slices(rows)) {
-        if room < chunk.rows || runs.is_empty() {
-            runs.push(Vec::new());
-            room = rows;
-        }
-        room -= chunk.rows.min(room);
-        if let Some(run) = runs.last_mut() {
-            run.push(chunk);
+    for item in items {
+        let taken = rows_of(&item);
+        match runs.last_mut() {
+            Some(run) if taken <= room => {
+                run.push(item);
+                room -= taken;
+            }
+            _ => {
+                runs.push(vec![item]);
+                room = rows.saturating_sub(taken);
+            }
         }
     }
-    runs.into_iter()
+    runs
 }

@@ -64,12 +64,7 @@ pub(crate) fn run<S: Sinking>(
     tasks: &[Task],
     sink: &S,
 ) -> Result<Vec<S::Local>> {
-    let blocking = tasks.iter().filter(|task| task.blocks()).count();
-    let workers = if blocking > 0 {
-        blocking.min(MAX_BLOCKING_WORKERS).max(query.threads().min(tasks.len()))
-    } else {
-        query.threads().min(tasks.len())
-    };
+    let workers = count(query, tasks);
     let shared = Shared {
         query,
         readings,
@@ -101,6 +96,12 @@ pub(crate) fn run<S: Sinking>(
         return Err(error);
     }
     locals.into_iter().collect()
+}
+
+/// Workers of a pipeline.
+pub(crate) fn count(query: &Query, tasks: &[Task]) -> usize {
+    let blocking = tasks.iter().filter(|task| task.blocks()).count();
+    blocking.min(MAX_BLOCKING_WORKERS).max(query.threads().min(tasks.len()))
 }
 
 /// Does items `0..count`, each on some thread of the query; the first error stops what has not begun.

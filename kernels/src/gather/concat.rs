@@ -15,13 +15,13 @@ use crate::expr::value_type;
 /// # Errors
 /// [`Error::InvalidInput`] where a part is not of the logical type.
 pub fn concat(parts: &[ArrayRef], data_type: &DataType) -> Result<ArrayRef> {
-    let Some(first) = parts.first() else { return Ok(new_empty_array(data_type)) };
+    if parts.is_empty() {
+        return Ok(new_empty_array(data_type));
+    }
     if let [only] = parts {
         return Ok(Arc::clone(only));
     }
-    let target = parts
-        .iter()
-        .try_fold(first.data_type().clone(), |target, part| common(&target, part.data_type(), data_type))?;
+    let target = common_type(parts.iter().map(|part| part.data_type()), data_type)?;
     let aligned = parts.iter().map(|part| align(part, &target)).collect::<Result<Vec<_>>>()?;
     let aligned: Vec<&dyn Array> = aligned.iter().map(AsRef::as_ref).collect();
     match arrow::compute::concat(&aligned) {
@@ -35,6 +35,19 @@ pub fn concat(parts: &[ArrayRef], data_type: &DataType) -> Result<ArrayRef> {
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// The physical type that parts of these types are joined in, columns of the logical type `logical`; over no parts, that.
+///
+/// # Errors
+/// [`Error::InvalidInput`] where a part is not of the logical type.
+pub fn common_type<'a>(
+    parts: impl IntoIterator<Item = &'a DataType>,
+    logical: &DataType,
+) -> Result<DataType> {
+    let mut parts = parts.into_iter();
+    let first = parts.next().unwrap_or(logical).clone();
+    parts.try_fold(first, |target, part| common(&target, part, logical))
 }
 
 /// Physical type that holds both `a` and `b`, columns of the logical type `logical`.
@@ -59,7 +72,11 @@ fn common(a: &DataType, b: &DataType, logical: &DataType) -> Result<DataType> {
     Err(Error::invalid(format!("columns of {a} and {b} cannot be joined")))
 }
 
-fn align(part: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
+/// `part` in the physical type `target`, a [`common_type`] of it.
+///
+/// # Errors
+/// [`Error::InvalidInput`] where it has no form of that type.
+pub fn align(part: &ArrayRef, target: &DataType) -> Result<ArrayRef> {
     if part.data_type() == target {
         return Ok(without_stray_keys(part));
     }

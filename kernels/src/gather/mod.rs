@@ -3,6 +3,7 @@
 //! ```text
 //! take:    out[i] = column[indices[i]]
 //! concat:  out = batch 0 rows, batch 1 rows, ...   one physical type per column
+//! mixed:   out[i] = parts[which[i].0][which[i].1]  parts of one physical type
 //! ```
 
 use arrow::array::{Array, ArrayRef, UInt32Array};
@@ -14,7 +15,7 @@ mod concat;
 #[cfg(test)]
 mod tests;
 
-pub use concat::concat;
+pub use concat::{align, common_type, concat};
 
 /// The rows of `column` at `indices`, in that order; rows may repeat. The physical type is kept.
 ///
@@ -42,4 +43,16 @@ pub fn take_columns(columns: &[ArrayRef], indices: &[u32]) -> Result<Vec<ArrayRe
     }
     let indices = UInt32Array::new(ScalarBuffer::from(indices.to_vec()), None);
     columns.iter().map(|column| Ok(arrow::compute::take(column.as_ref(), &indices, None)?)).collect()
+}
+
+/// Rows of several `parts` of one physical type, each by its part and its row.
+///
+/// # Errors
+/// [`Error::InvalidInput`] where there are no parts, where they differ in type, or where a row is outside of its part.
+pub fn mixed(parts: &[ArrayRef], rows: &[(usize, usize)]) -> Result<ArrayRef> {
+    if rows.iter().any(|&(part, row)| parts.get(part).is_none_or(|part| row >= part.len())) {
+        return Err(Error::invalid("a row outside of its part"));
+    }
+    let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+    Ok(arrow::compute::interleave(&parts, rows)?)
 }

@@ -79,3 +79,18 @@ fn keys_under_nulls_may_be_anything() {
     let expected = [Some("a"), None, Some("b")].repeat(3);
     assert_eq!(plain.as_ref(), &StringArray::from(expected) as &dyn Array);
 }
+
+#[test]
+fn rows_of_several_parts() {
+    let part = |values: &[i64]| -> ArrayRef { Arc::new(Int64Array::from(values.to_vec())) };
+    let parts = [part(&[1, 2, 3]).slice(1, 2), part(&[4])];
+    let taken = mixed(&parts, &[(1, 0), (0, 1), (0, 0), (1, 0)]).unwrap();
+    assert_eq!(taken.as_ref(), part(&[4, 3, 2, 4]).as_ref());
+    assert!(matches!(mixed(&parts, &[(0, 2)]), Err(Error::InvalidInput(_))));
+    assert!(matches!(mixed(&parts, &[(2, 0)]), Err(Error::InvalidInput(_))));
+    let narrow = DataType::Decimal32(9, 2);
+    let wide = DataType::Decimal128(38, 2);
+    assert_eq!(common_type([&narrow, &wide, &narrow], &wide).unwrap(), wide);
+    assert_eq!(common_type([], &wide).unwrap(), wide);
+    assert!(common_type([&narrow, &DataType::Utf8], &wide).is_err());
+}

@@ -3,6 +3,7 @@
 //! | form | for | property |
 //! | --- | --- | --- |
 //! | [`order_words`] | sort, top-k, window, on the CPU and the GPU | unsigned lexicographic order of rows = SQL order |
+//! | [`RowKeyEncoder`] | merging sorted runs | bytes of rows in SQL order, across batches |
 //! | [`KeyEncoder`] | grouping, joining, distinct | words equal = keys equal, across batches |
 //! | [`RowHasher`] | partitioning | hashes equal where keys are equal, across batches and threads |
 //!
@@ -19,9 +20,11 @@ pub(crate) mod interner;
 pub mod lanes;
 pub mod order;
 mod row_hash;
+pub mod rows;
 mod table;
 
 pub use equality::KeyEncoder;
 pub use groups::GroupIndex;
 pub use order::{KeyWords, order_words};
 pub use row_hash::RowHasher;
+pub use rows::{RowKeyEncoder, RowKeys};

@@ -1,9 +1,11 @@
-//! Stable order of a batch by several keys.
+//! Stable order of a batch by several keys; merging of what was sorted apart.
 
 pub mod cpu;
 pub mod gpu;
+mod merge;
 
 pub use cpu::sort_to_indices;
+pub use merge::{Merge, Step};
 
 /// One sort key: a column, its direction and where its nulls go. There is no default below the SQL layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -7,24 +7,30 @@ use arrow::datatypes::{DataType, Float64Type};
 
 use crate::Failure;
 
-/// `SUM/BYTES`; the sum with nine digits, as C's `%.9g` writes it.
-pub fn of(batches: &[RecordBatch]) -> Result<String, Failure> {
-    let (mut total, mut bytes) = (0.0, 0u64);
-    let columns = batches.first().map_or(0, RecordBatch::num_columns);
-    for column in 0..columns {
-        let mut of_column = 0.0;
-        for batch in batches {
-            let values = batch.column(column);
+/// A checksum that batches are added to as they come.
+#[derive(Debug, Default)]
+pub struct Checksum {
+    of_columns: Vec<f64>,
+    bytes: u64,
+}
+
+impl Checksum {
+    /// Adds the rows of a batch.
+    pub fn add(&mut self, batch: &RecordBatch) -> Result<(), Failure> {
+        self.of_columns.resize(batch.num_columns(), 0.0);
+        for (values, of_column) in batch.columns().iter().zip(&mut self.of_columns) {
             match values.data_type() {
-                DataType::Dictionary(_, plain) => {
-                    add(&cast(values, plain)?, &mut of_column, &mut bytes)?;
-                }
-                _ => add(values, &mut of_column, &mut bytes)?,
+                DataType::Dictionary(_, plain) => add(&cast(values, plain)?, of_column, &mut self.bytes)?,
+                _ => add(values, of_column, &mut self.bytes)?,
             }
         }
-        total += of_column;
+        Ok(())
     }
-    Ok(format!("{}/{bytes}", nine_digits(total)))
+
+    /// `SUM/BYTES`; the sum with nine digits, as C's `%.9g` writes it.
+    pub fn text(&self) -> String {
+        format!("{}/{}", nine_digits(self.of_columns.iter().sum()), self.bytes)
+    }
 }
 
 fn add(values: &ArrayRef, total: &mut f64, bytes: &mut u64) -> Result<(), Failure> {

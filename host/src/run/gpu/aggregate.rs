@@ -56,8 +56,10 @@ pub(super) fn run(
     let tables = locals.into_iter().map(|local| local.on_cpu).collect();
     let parts = query.on_pool(|| on_cpu.finish(tables, Some(merged.into_inner())));
     let finished = parts.and_then(|parts| cpu::finish(query, pipeline, &parts, receiver));
-    on_cpu.report().details().into_iter().filter(|(name, _)| name != "mode").for_each(|(name, value)| {
-        lane.tally.lock().note(&name, value);
+    let (report, mut tally) = (on_cpu.report(), lane.tally.lock());
+    tally.spilled_bytes += report.spilled_bytes;
+    report.details().into_iter().filter(|(name, _)| name != "mode").for_each(|(name, value)| {
+        tally.note(&name, value);
     });
     finished
 }

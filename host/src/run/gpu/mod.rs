@@ -35,6 +35,8 @@ pub(crate) struct Tally {
     pub(crate) read_backs: u32,
     pub(crate) peak_device_bytes: u64,
     pub(crate) stages: Vec<(String, Duration)>,
+    /// Bytes that went to disk.
+    pub(crate) spilled_bytes: u64,
     /// How groups were found, rounds, ...: for the report.
     pub(crate) details: Vec<(String, String)>,
     /// Why the CPU took over, if it did.
@@ -46,6 +48,14 @@ impl Tally {
     pub(crate) fn note(&mut self, name: &str, value: impl Into<String>) {
         self.details.retain(|(known, _)| known != name);
         self.details.push((name.into(), value.into()));
+    }
+
+    /// Counts bytes that went to disk, and notes them where there are any.
+    pub(crate) fn spilled(&mut self, name: &str, bytes: u64) {
+        self.spilled_bytes += bytes;
+        if bytes > 0 {
+            self.note(name, bytes.to_string());
+        }
     }
 
     fn add(&mut self, run: &ProgramRun) {

@@ -36,7 +36,7 @@ pub(super) struct Rounds {
 impl Rounds {
     pub(super) fn new(query: &Query, branch: &Branch, reading: &Reading) -> Result<Self> {
         let data_types = branch.schema.fields().iter().map(|field| field.data_type().clone()).collect();
-        let filling = Mutex::new(Round { chunks: Vec::new(), bytes: 0, held: query.reservation()? });
+        let filling = Mutex::new(Round { chunks: Vec::new(), bytes: 0, held: query.host.reserve(0)? });
         Ok(Rounds {
             schema: Arc::clone(&branch.schema),
             data_types,
@@ -93,7 +93,7 @@ impl Rounds {
 }
 
 fn take(round: &mut Round, query: &Query) -> Result<Round> {
-    let empty = Round { chunks: Vec::new(), bytes: 0, held: query.reservation()? };
+    let empty = Round { chunks: Vec::new(), bytes: 0, held: query.host.reserve(0)? };
     Ok(std::mem::replace(round, empty))
 }
 

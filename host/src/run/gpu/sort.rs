@@ -5,14 +5,13 @@ use std::sync::Arc;
 use pilaster_kernels::keys::order_words;
 use pilaster_kernels::sort::SortKey;
 use pilaster_kernels::sort::gpu;
-use pilaster_kernels::{Result, gather};
+use pilaster_kernels::{Backend, Error, Result};
 
 use super::super::chunk::Chunk;
 use super::super::cpu;
 use super::super::pipeline::Pipeline;
-use super::super::sink::{Receiver, SortSink};
+use super::super::sink::{self, Gathered, Receiver};
 use super::super::task::{Reading, Task};
-use super::super::workers;
 use super::Lane;
 
 /// Gathers all rows, orders them, gives the wanted ones to `receiver`.
@@ -26,30 +25,23 @@ pub(super) fn run(
     (skip, fetch): (usize, Option<usize>),
 ) -> Result<()> {
     let query = lane.query;
-    let wanted = fetch.map(|fetch| fetch.saturating_add(skip));
-    let steps = cpu::steps(pipeline)?;
-    let sink = SortSink::new(
-        steps,
-        keys.to_vec(),
-        wanted,
-        Arc::clone(&pipeline.schema),
-        tasks.len(),
-        query.reservation()?,
-    );
-    workers::run(query, readings, tasks, &sink)?;
-    let (rows, _held) = query.on_pool(|| sink.finish())?;
-    let sorted = match order(lane, &rows, keys) {
-        Ok(order) => {
-            let end = wanted.unwrap_or(usize::MAX).min(order.len());
-            let order = order.get(skip..end).unwrap_or_default();
-            Chunk::new(gather::take_columns(&rows.columns, order)?, order.len())
-        }
-        Err(error) => {
-            lane.give_up(error)?;
-            cpu::sort(query, rows, keys, skip, fetch)?
+    let wanted = cpu::wanted(skip, fetch);
+    let (rows, _held) = match cpu::gather_to_sort(query, pipeline, readings, tasks)? {
+        Gathered::Whole(rows, held) => (rows, held),
+        Gathered::Runs(runs) => {
+            lane.give_up(Error::unsupported("a sort of more rows than memory holds", Backend::Gpu))?;
+            return cpu::give_runs(query, receiver, runs, skip, &mut lane.tally.lock());
         }
     };
-    cpu::give(query, receiver, sorted)
+    let mut order = match order(lane, &rows, keys) {
+        Ok(order) => order,
+        Err(error) => {
+            lane.give_up(error)?;
+            query.on_pool(|| sink::order(&rows, keys, wanted))?
+        }
+    };
+    order.truncate(wanted.unwrap_or(usize::MAX));
+    cpu::give_in_order(query, receiver, &rows, order.get(skip..).unwrap_or_default())
 }
 
 /// Row numbers in the order of `keys`.

@@ -12,15 +12,12 @@ use super::super::chunk::Chunk;
 use super::super::query::Query;
 use super::super::task::{Filtered, Task};
 use super::super::workers::{Flow, Sinking};
-use crate::memory::{Reserve, SpillFolder};
+use crate::memory::Reserve;
 
 /// A run of staged rows takes this share of a thread's share of the budget, at most, and so do those that are not yet in
 /// order: tables and what is ordered at the moment have to fit too.
 const RUN_SHARE: u64 = 16;
 const LEAST_RUN_BYTES: u64 = 64 << 10;
-
-/// An aggregation that grows until a reservation is refused would leave the scan below it nothing to read with.
-const SOURCE_SHARE: u64 = 2;
 
 /// Specs of all branches, which differ in their sources' columns and agree in keys and states.
 pub(crate) struct AggregateSink {
@@ -44,14 +41,13 @@ impl AggregateSink {
             filtered: Arc::new(AggregateSpec { predicate: None, ..whole.clone() }),
             whole: Arc::new(whole),
         };
-        let memory = query.host.part(query.host.limit_bytes() / SOURCE_SHARE);
+        let memory = query.operator_budget();
         let share = memory.limit_bytes() / (RUN_SHARE * query.threads() as u64);
         let memory: Arc<dyn Reserve> = memory;
         let usual = PartitionSettings::default();
         let run_bytes = share.max(LEAST_RUN_BYTES).min(usual.run_bytes);
         let settings = PartitionSettings { run_bytes, ..usual };
-        let spill = SpillFolder::new(query.engine.config.spill_folder.as_deref());
-        let whole = PartitionedAggregate::new(Arc::clone(&memory), Some(Arc::new(spill)), settings);
+        let whole = PartitionedAggregate::new(Arc::clone(&memory), Some(Arc::clone(&query.spill)), settings);
         AggregateSink { specs: specs.into_iter().map(both).collect(), memory, whole }
     }
 

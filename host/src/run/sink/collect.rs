@@ -9,9 +9,10 @@ use pilaster_kernels::{Error, Result};
 use super::super::chunk::Chunk;
 use super::super::filter_project::FilterProject;
 use super::super::output::Output;
+use super::super::query::Query;
+use super::super::store::{Piece, Store};
 use super::super::task::{Filtered, Materialised, Task};
 use super::super::workers::{Flow, Sinking};
-use crate::memory::Reservation;
 
 /// Who gets a pipeline's rows.
 pub(crate) struct Receiver<'a> {
@@ -22,8 +23,8 @@ pub(crate) struct Receiver<'a> {
 enum Target<'a> {
     /// The query's consumer: batches of exactly this schema, made of these columns.
     Consumer { output: &'a Output, schema: SchemaRef, columns: Vec<usize> },
-    /// A later pipeline.
-    Pipeline(Mutex<Materialised>),
+    /// A later pipeline. Pieces with the position of the chunk that they are of.
+    Pipeline { store: Store, pieces: Mutex<Vec<(u64, Piece)>> },
 }
 
 impl<'a> Receiver<'a> {
@@ -32,10 +33,10 @@ impl<'a> Receiver<'a> {
         Receiver { target: Target::Consumer { output, schema, columns }, rows: AtomicU64::new(0) }
     }
 
-    /// A receiver that keeps rows for a later pipeline and charges them to `reservation`.
-    pub(crate) fn pipeline(reservation: Reservation) -> Self {
-        let result = Materialised { chunks: Vec::new(), reservation: Some(reservation) };
-        Receiver { target: Target::Pipeline(Mutex::new(result)), rows: AtomicU64::new(0) }
+    /// A receiver that keeps rows for a later pipeline.
+    pub(crate) fn pipeline(query: &Query) -> Self {
+        let target = Target::Pipeline { store: Store::new(query), pieces: Mutex::default() };
+        Receiver { target, rows: AtomicU64::new(0) }
     }
 
     /// Hands rows on; blocks where the consumer is slow.
@@ -52,12 +53,10 @@ impl<'a> Receiver<'a> {
                 let batches = Chunk::new(columns, chunk.rows).conform(schema)?;
                 batches.into_iter().try_for_each(|batch| output.push(batch))
             }
-            Target::Pipeline(result) => {
-                let mut result = result.lock();
-                if let Some(reservation) = &mut result.reservation {
-                    reservation.grow(chunk.bytes())?;
-                }
-                result.chunks.push(chunk);
+            Target::Pipeline { store, pieces } => {
+                let position = chunk.position;
+                let kept = store.keep(chunk)?.into_iter();
+                pieces.lock().extend(kept.map(|piece| (position, piece)));
                 Ok(())
             }
         }
@@ -68,11 +67,26 @@ impl<'a> Receiver<'a> {
         self.rows.load(Ordering::Relaxed)
     }
 
-    /// What was kept for a later pipeline.
+    /// All rows were given; the bytes of those that went to disk.
+    ///
+    /// # Errors
+    /// [`Error::Io`].
+    pub(crate) fn seal(&self) -> Result<u64> {
+        match &self.target {
+            Target::Consumer { .. } => Ok(0),
+            Target::Pipeline { store, .. } => store.seal().map(|()| store.spilled_bytes()),
+        }
+    }
+
+    /// What was kept for a later pipeline, in the order of the chunks' positions where they have one, else as they came.
     pub(crate) fn into_result(self) -> Materialised {
         match self.target {
             Target::Consumer { .. } => Materialised::default(),
-            Target::Pipeline(result) => result.into_inner(),
+            Target::Pipeline { pieces, .. } => {
+                let mut pieces = pieces.into_inner();
+                pieces.sort_by_key(|(position, _)| *position);
+                Materialised { pieces: pieces.into_iter().map(|(_, piece)| piece).collect() }
+            }
         }
     }
 }

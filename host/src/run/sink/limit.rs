@@ -1,21 +1,23 @@
 //! The first rows in source order, whatever the number of workers.
 //!
 //! Workers take tasks in order and each keeps at most as many rows of a task as are wanted in all. Once the finished tasks
-//! at the front hold enough, no later row can count, and everything stops.
+//! at the front hold enough, no later row can count, and everything stops. What does not fit memory waits on disk.
 
 use parking_lot::Mutex;
 use pilaster_kernels::Result;
 
 use super::super::chunk::Chunk;
 use super::super::filter_project::FilterProject;
+use super::super::query::Query;
+use super::super::store::{Piece, ReadBack, Store};
 use super::super::task::{Filtered, Task};
 use super::super::workers::{Flow, Sinking};
-use crate::memory::Reservation;
 
 pub(crate) struct LimitSink {
     steps: Vec<FilterProject>,
     skip: usize,
     fetch: Option<usize>,
+    store: Store,
     state: Mutex<State>,
 }
 
@@ -24,27 +26,25 @@ struct State {
     /// Tasks at the front that are finished, and their rows.
     done: usize,
     done_rows: usize,
-    reservation: Reservation,
 }
 
 #[derive(Default, Clone)]
 struct Kept {
-    chunks: Vec<Chunk>,
+    pieces: Vec<Piece>,
     rows: usize,
     finished: bool,
 }
 
 impl LimitSink {
     pub(crate) fn new(
+        query: &Query,
         steps: Vec<FilterProject>,
         skip: usize,
         fetch: Option<usize>,
         tasks: usize,
-        reservation: Reservation,
     ) -> Self {
-        let tasks = vec![Kept::default(); tasks];
-        let state = State { tasks, done: 0, done_rows: 0, reservation };
-        LimitSink { steps, skip, fetch, state: Mutex::new(state) }
+        let state = State { tasks: vec![Kept::default(); tasks], done: 0, done_rows: 0 };
+        LimitSink { steps, skip, fetch, store: Store::new(query), state: Mutex::new(state) }
     }
 
     /// Rows that decide the result; all of them where there is no bound.
@@ -52,20 +52,27 @@ impl LimitSink {
         self.fetch.map_or(usize::MAX, |fetch| self.skip.saturating_add(fetch))
     }
 
-    /// The rows of the limit, in source order.
-    pub(crate) fn finish(self) -> Vec<Chunk> {
+    /// Gives the rows of the limit, in source order; the bytes that went to disk.
+    pub(crate) fn finish(self, query: &Query, mut give: impl FnMut(Chunk) -> Result<()>) -> Result<u64> {
+        self.store.seal()?;
         let (mut skip, mut fetch) = (self.skip, self.fetch.unwrap_or(usize::MAX));
-        let mut rows = Vec::new();
-        for chunk in self.state.into_inner().tasks.into_iter().flat_map(|task| task.chunks) {
-            let from = skip.min(chunk.rows);
-            let count = fetch.min(chunk.rows - from);
+        let mut wanted = Vec::new();
+        for piece in self.state.into_inner().tasks.into_iter().flat_map(|task| task.pieces) {
+            let from = skip.min(piece.rows());
+            let count = fetch.min(piece.rows() - from);
             skip -= from;
             fetch -= count;
             if count > 0 {
-                rows.push(chunk.slice(from, count));
+                wanted.push((piece, from, count));
             }
         }
-        rows
+        let (pieces, ranges): (Vec<Piece>, Vec<(usize, usize)>) =
+            wanted.into_iter().map(|(piece, from, count)| (piece, (from, count))).unzip();
+        for (chunk, (from, count)) in ReadBack::new(pieces, query.host_reserve()).zip(ranges) {
+            query.check()?;
+            give(chunk?.slice(from, count))?;
+        }
+        Ok(self.store.spilled_bytes())
     }
 }
 
@@ -78,13 +85,15 @@ impl Sinking for LimitSink {
 
     fn consume(&self, _local: &mut (), task: &Task, chunk: Chunk, filtered: Filtered) -> Result<Flow> {
         let chunk = self.steps[task.branch].apply(chunk, filtered)?;
-        let mut state = self.state.lock();
-        let room = self.wanted() - state.tasks[task.order].rows;
+        // Nobody else adds to this task.
+        let room = self.wanted() - self.state.lock().tasks[task.order].rows;
         let chunk = if chunk.rows > room { chunk.slice(0, room) } else { chunk };
-        state.reservation.grow(chunk.bytes())?;
+        let rows = chunk.rows;
+        let pieces = if rows > 0 { self.store.keep(chunk)? } else { Vec::new() };
+        let mut state = self.state.lock();
         let kept = &mut state.tasks[task.order];
-        kept.rows += chunk.rows;
-        kept.chunks.push(chunk);
+        kept.rows += rows;
+        kept.pieces.extend(pieces);
         Ok(if kept.rows < self.wanted() { Flow::Continue } else { Flow::NextTask })
     }
 

@@ -8,4 +8,4 @@ mod sort;
 pub(crate) use aggregate::{AggregateSink, Tables};
 pub(crate) use collect::{CollectSink, Receiver};
 pub(crate) use limit::LimitSink;
-pub(crate) use sort::{SortSink, sorted};
+pub(crate) use sort::{Gathered, SortSink, in_order, order};

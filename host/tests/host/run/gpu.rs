@@ -165,3 +165,41 @@ fn filter_and_project_are_taken_and_keep_the_order_of_a_sort() {
     assert!(batches.iter().all(|batch| batch.schema_ref() == plan.schema()));
     assert_eq!((report.taken(), report.pipelines[1].submissions), (4, 1), "{report}");
 }
+
+/// Results that a device reads from disk, and a sort that is too large for it.
+#[test]
+fn a_device_reads_what_was_spilled() {
+    let folder = tempfile::tempdir().unwrap();
+    let limits = SessionConfig {
+        host_memory_limit_bytes: 4 << 20,
+        spill_folder: Some(folder.path().into()),
+        ..config()
+    };
+    let Some(session) = opened(limits) else { return };
+    let backwards = SortKey { column: 0, descending: true, nulls_first: false };
+    let sorted = source(2, 20, 3_000).sort(vec![backwards], None).unwrap();
+    let totals = vec![
+        ("rows".to_owned(), aggregate(AggregateFunction::CountRows, None)),
+        ("total".to_owned(), aggregate(AggregateFunction::Sum, Some(id()))),
+    ];
+    let plan = sorted.aggregate(vec![("value".to_owned(), value())], totals).unwrap();
+    let plan = plan.sort(vec![ascending(0)], None).unwrap();
+    let (batches, report) = session.collect(&plan).unwrap();
+    let mut expected = std::collections::BTreeMap::new();
+    for id in (0..120_000i64).filter(|id| id % 5 != 0) {
+        let (rows, total) = expected.entry(7 * id % 10).or_insert((0, 0));
+        *rows += 1;
+        *total += id;
+    }
+    let nulls = (0..120_000i64).filter(|id| id % 5 == 0);
+    let expected = expected.into_iter().map(|(value, group)| (Some(value), group));
+    let expected: Vec<_> = expected.chain([(None, (24_000, nulls.sum::<i64>()))]).collect();
+    let columns = [0, 1, 2].map(|column| ints(&batches, column));
+    let found = (0..columns[0].len())
+        .map(|row| (columns[0][row], (columns[1][row].unwrap_or(0), columns[2][row].unwrap_or(0))));
+    assert_eq!(found.collect::<Vec<_>>(), expected);
+    assert!(report.pipelines[0].spilled_bytes > 0, "{report}");
+    let aggregate = report.operators.iter().find(|operator| operator.operator.starts_with("Aggregate"));
+    assert!(aggregate.is_some_and(|aggregate| aggregate.outcome == Outcome::Taken), "{report}");
+    assert_eq!((session.reserved_host_bytes(), std::fs::read_dir(folder.path()).unwrap().count()), (0, 0));
+}

@@ -309,7 +309,7 @@ impl Level {
         if chosen.is_empty() {
             return Ok(false);
         }
-        for written in run::spilled(chosen, spill.as_ref())? {
+        for written in run::spilled(chosen, spill)? {
             self.count_spilled(&written);
             self.add_run(written);
         }

@@ -81,16 +81,21 @@ impl Parts {
         let joined = (shared.settings.part_groups * PARTITIONS / groups.max(1)).max(1);
         let threads = if depth == 0 { rayon::current_num_threads() } else { 1 };
         let most = (PARTITIONS / (threads * 4)).max(1);
-        let joined = joined.min(most).min(PARTITIONS);
-        let expected = (groups * joined).div_ceil(PARTITIONS);
-        // Rows in memory make way where tables would not have the room.
-        let need = threads as u64 * (expected as u64 * GROUP_BYTES + PART_BYTES);
-        match shared.memory.try_grow(need) {
-            Ok(()) => shared.memory.shrink(need),
-            Err(_) => {
-                level.spill_all()?;
+        let mut joined = joined.min(most).min(PARTITIONS);
+        let expected = |joined: usize| (groups * joined).div_ceil(PARTITIONS);
+        let fits = |joined: usize| {
+            let need = threads as u64 * (expected(joined) as u64 * GROUP_BYTES + PART_BYTES);
+            shared.memory.try_grow(need).map(|()| shared.memory.shrink(need)).is_ok()
+        };
+        // Rows in memory make way where tables would not have the room; then parts are made smaller, since one that does
+        // not fit is written to disk again.
+        if !fits(joined) {
+            level.spill_all()?;
+            while joined > 1 && !fits(joined) {
+                joined /= 2;
             }
         }
+        let expected = expected(joined);
         let runs = std::mem::take(&mut *locked(&level.runs));
         let starts = (0..PARTITIONS).step_by(joined);
         let ranges: Vec<Range<usize>> = starts.map(|start| start..(start + joined).min(PARTITIONS)).collect();

@@ -3,18 +3,18 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use arrow::array::{Array, ArrayRef, RecordBatch, RecordBatchOptions};
-use arrow::compute::{cast, interleave};
-use arrow::datatypes::{DataType, Field, Schema};
+use arrow::array::{Array, ArrayRef};
+use arrow::compute::interleave;
+use arrow::datatypes::DataType;
 
 use super::arrange::{Places, column_bytes};
 use super::form::Form;
 use super::{Level, PARTITIONS};
 use crate::aggregate::AggregateSpec;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::expr::value_type;
 use crate::keys::lanes::LaneColumn;
-use crate::memory::{Grant, Spill, Spilled};
+use crate::memory::{Grant, Spill, SpillFile, Spilled};
 
 /// What the columns of a run are.
 #[derive(Debug, Clone)]
@@ -122,10 +122,10 @@ impl Loose {
     }
 
     /// The rows in order, on disk, one partition in memory at a time.
-    pub(super) fn written(&self, level: &Level, spill: &dyn Spill) -> Result<Run> {
+    pub(super) fn written(&self, level: &Level, spill: &Arc<dyn Spill>) -> Result<Run> {
         let places = self.places(level)?;
         let origins = places.origins(self.batches.iter().map(|columns| columns[0].len()));
-        let mut file = Writing::new(spill);
+        let mut file = SpillFile::new(Arc::clone(spill));
         let mut firsts = vec![0];
         let mut from = 0;
         for &to in &places.ends {
@@ -135,9 +135,9 @@ impl Loose {
                         self.batches.iter().map(|batch| batch[at].as_ref()).collect();
                     Ok(interleave(&parts, &origins[from..to])?)
                 });
-                file.write(columns.collect::<Result<_>>()?, to - from)?;
+                file.write(&columns.collect::<Result<Vec<_>>>()?, to - from)?;
             }
-            firsts.push(file.batches);
+            firsts.push(file.batches());
             from = to;
         }
         Ok(Run { kind: self.kind.clone(), content: Content::Disk { file: file.finish()?, firsts } })
@@ -191,7 +191,7 @@ impl Run {
 pub(super) type Batches<'a> = Box<dyn Iterator<Item = Result<(Vec<ArrayRef>, usize)>> + 'a>;
 
 /// Runs on disk, with the runs of one kind in one file, and all batches of a partition side by side.
-pub(super) fn spilled(runs: Vec<Run>, spill: &dyn Spill) -> Result<Vec<Run>> {
+pub(super) fn spilled(runs: Vec<Run>, spill: &Arc<dyn Spill>) -> Result<Vec<Run>> {
     let mut kinds: Vec<Vec<Run>> = Vec::new();
     for run in runs {
         match kinds.iter_mut().find(|known| fits_one_file(&known[0], &run)) {
@@ -214,67 +214,17 @@ fn fits_one_file(a: &Run, b: &Run) -> bool {
     a.kind.is_same(&b.kind) && types(a) == types(b)
 }
 
-fn write(runs: &[Run], spill: &dyn Spill) -> Result<Run> {
-    let mut file = Writing::new(spill);
+fn write(runs: &[Run], spill: &Arc<dyn Spill>) -> Result<Run> {
+    let mut file = SpillFile::new(Arc::clone(spill));
     let mut firsts = vec![0];
     for partition in 0..PARTITIONS {
         for run in runs {
             for batch in run.batches(partition..partition + 1) {
                 let (columns, rows) = batch?;
-                file.write(columns, rows)?;
+                file.write(&columns, rows)?;
             }
         }
-        firsts.push(file.batches);
+        firsts.push(file.batches());
     }
     Ok(Run { kind: runs[0].kind.clone(), content: Content::Disk { file: file.finish()?, firsts } })
-}
-
-/// A file that gets its schema from its first batch.
-struct Writing<'a> {
-    spill: &'a dyn Spill,
-    writer: Option<Box<dyn crate::memory::SpillWriter>>,
-    schema: Arc<Schema>,
-    batches: usize,
-}
-
-impl<'a> Writing<'a> {
-    fn new(spill: &'a dyn Spill) -> Self {
-        Self { spill, writer: None, schema: Arc::new(Schema::empty()), batches: 0 }
-    }
-
-    fn write(&mut self, columns: Vec<ArrayRef>, rows: usize) -> Result<()> {
-        let columns = columns.into_iter().map(plain).collect::<Result<Vec<_>>>()?;
-        let writer = match &mut self.writer {
-            Some(writer) => writer,
-            none => {
-                let field = |(at, column): (usize, &ArrayRef)| {
-                    Field::new(at.to_string(), column.data_type().clone(), true)
-                };
-                let fields: Vec<Field> = columns.iter().enumerate().map(field).collect();
-                self.schema = Arc::new(Schema::new(fields));
-                none.insert(self.spill.create(Arc::clone(&self.schema))?)
-            }
-        };
-        let options = RecordBatchOptions::new().with_row_count(Some(rows));
-        let batch = RecordBatch::try_new_with_options(Arc::clone(&self.schema), columns, &options)?;
-        writer.write(&batch)?;
-        self.batches += 1;
-        Ok(())
-    }
-
-    fn finish(self) -> Result<Arc<dyn Spilled>> {
-        let empty = || Error::invalid("a run without rows");
-        self.writer.ok_or_else(empty)?.finish()
-    }
-}
-
-/// As it is written: dictionaries decoded, since a file has one of each only; views over their own bytes.
-fn plain(column: ArrayRef) -> Result<ArrayRef> {
-    use arrow::array::AsArray as _;
-    Ok(match column.data_type() {
-        DataType::Dictionary(..) => cast(&column, value_type(column.data_type()))?,
-        DataType::Utf8View => Arc::new(column.as_string_view().gc()),
-        DataType::BinaryView => Arc::new(column.as_binary_view().gc()),
-        _ => column,
-    })
 }

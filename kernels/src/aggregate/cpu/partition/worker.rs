@@ -281,7 +281,7 @@ impl Worker {
             return Err(Error::invalid("nowhere to spill to"));
         };
         if self.pending.rows > 0 {
-            let run = self.pending.written(&self.level, spill.as_ref())?;
+            let run = self.pending.written(&self.level, spill)?;
             self.level.count_spilled(&run);
             self.level.add_run(run);
             self.clear_pending();
@@ -302,7 +302,7 @@ impl Worker {
         };
         if self.table.groups() > 0 {
             let states = self.states()?;
-            let run = states.written(&self.level, spill.as_ref())?;
+            let run = states.written(&self.level, &spill)?;
             self.level.count_spilled(&run);
             self.level.shared.counters.evicted_tables.fetch_add(1, Ordering::Relaxed);
             self.level.add_run(run);
@@ -365,7 +365,7 @@ impl Worker {
         let run = match (grant.grow(bytes), &self.level.shared.spill) {
             (Ok(()), _) => states.arranged(&self.level, grant)?,
             (Err(_), Some(spill)) => {
-                let run = states.written(&self.level, spill.as_ref())?;
+                let run = states.written(&self.level, spill)?;
                 self.level.count_spilled(&run);
                 run
             }
