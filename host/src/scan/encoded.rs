@@ -10,7 +10,7 @@ use pilaster_kernels::gpu::Storage;
 use pilaster_kernels::gpu::column::{Corrupt, EncodedColumn, packable};
 use pilaster_kernels::memory::Reserve;
 use pilaster_kernels::parquet::gpu::{Decode, DecodeError, Segment, range};
-use pilaster_kernels::parquet::{Encoding, Leaf, PageSource, Physical};
+use pilaster_kernels::parquet::{Encoding, PageSource, Physical};
 use pilaster_kernels::{Error, Result, gather};
 use rayon::prelude::*;
 
@@ -111,14 +111,21 @@ fn decide(flat: Flat, rows: usize) -> Result<Found> {
     Ok(Found::Array(as_logical(&batch.array, &field)?))
 }
 
-/// A column's pages; none where the packer has no form for them.
+/// A column's pages; none where the packer has no form for them, nor the fused shaders: strings are codes there.
 fn encoded(field: &Field, stored: &StoredLeaf) -> Result<Option<EncodedColumn>> {
     let packs = packable(field.data_type()).is_ok()
         && !matches!(field.data_type(), DataType::FixedSizeBinary(_) | DataType::Dictionary(_, _));
-    if !packs {
+    let codes = stored.leaf.physical != Physical::ByteArray || stored.chunk.is_all_dictionary();
+    if !packs || !codes || !Decode::fuses(&stored.leaf) {
         return Ok(None);
     }
     let Pages::Device { segments, range } = pages_for_device(stored)? else { return Ok(None) };
+    // The footer said so; the pages may say otherwise.
+    let mut pages = segments.iter().flat_map(|segment| &segment.pages);
+    if stored.leaf.physical == Physical::ByteArray && !pages.all(|page| page.encoding == Encoding::Dictionary)
+    {
+        return Ok(None);
+    }
     let chunk = Arc::clone(&stored.chunk);
     let corrupt = Corrupt(Arc::new(move |place, malformed| chunk.corrupt(place, malformed)));
     Ok(Some(EncodedColumn { leaf: stored.leaf.clone(), segments: segments.into(), range, corrupt }))
@@ -134,16 +141,10 @@ pub(super) enum Pages {
 pub(super) fn pages_for_device(stored: &StoredLeaf) -> Result<Pages> {
     let leaf = &stored.leaf;
     let host = |reason: &str| Ok(Pages::Host(reason.into()));
-    if !stored.as_is {
-        return host("numbers of another unit");
-    }
     if let Err(error) = Decode::supports(leaf) {
         return host(&error.to_string());
     }
-    if leaf.physical == Physical::ByteArray && !stored.chunk.is_all_dictionary() {
-        return host("strings without codes");
-    }
-    let Some(segments) = segments(leaf, stored.pages())? else { return host("pages without a device form") };
+    let segments = segments(stored.pages())?;
     match range(leaf, &segments) {
         Ok(range) if fits(&leaf.data_type, range) => Ok(Pages::Device { segments, range }),
         Ok(_) => host("values beyond the type"),
@@ -152,30 +153,20 @@ pub(super) fn pages_for_device(stored: &StoredLeaf) -> Result<Pages> {
     }
 }
 
-/// All pages of a chunk, by dictionary; none where one is of an encoding without a device form.
-fn segments(leaf: &Leaf, mut pages: ChunkPages) -> Result<Option<Vec<Segment>>> {
+/// All pages of a chunk, by dictionary.
+fn segments(mut pages: ChunkPages) -> Result<Vec<Segment>> {
     let mut segments = vec![Segment::default()];
     loop {
         if let Some(dictionary) = pages.dictionary()? {
             segments.push(Segment { dictionary: Some(dictionary), pages: Vec::new() });
         }
         let Some(page) = pages.next()? else { break };
-        let decodes = match page.encoding {
-            Encoding::Dictionary => true,
-            Encoding::Plain | Encoding::DeltaBinaryPacked | Encoding::ByteStreamSplit | Encoding::Rle => {
-                leaf.physical != Physical::ByteArray
-            }
-            Encoding::DeltaLengthByteArray | Encoding::DeltaByteArray => false,
-        };
-        if !decodes {
-            return Ok(None);
-        }
         if let Some(segment) = segments.last_mut() {
             segment.pages.push(page);
         }
     }
     segments.retain(|segment| !segment.pages.is_empty());
-    Ok(Some(segments))
+    Ok(segments)
 }
 
 /// True where the pages are no more to send than the values as the packer would narrow them.

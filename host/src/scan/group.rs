@@ -18,7 +18,7 @@ use super::page::{Chunk, Pool};
 use super::prune::index;
 use super::shared::{Chunks, SharedChunks};
 use super::stored::{RootColumn, StoredLeaf, assembled};
-use super::types::{as_declared, as_logical, declared_flat, decoded_flat, reads_as, stored_as_is};
+use super::types::{as_declared, as_logical, declared_flat, decoded_flat, reads_as};
 use super::{ReadOptions, Scan, ScanTask};
 
 /// Chunks that lie no farther apart are read together.
@@ -153,7 +153,6 @@ impl RowGroup {
             let chunk = chunks.get(&position).ok_or_else(|| place.corrupt("a leaf without a chunk"))?;
             let descriptor = self.file.metadata.file_metadata().schema_descr().column(position);
             Ok(StoredLeaf {
-                as_is: stored_as_is(&leaf.data_type, &descriptor),
                 leaf,
                 path: descriptor.path().string(),
                 chunk: Arc::clone(chunk),

@@ -15,8 +15,6 @@ use super::page::{Chunk, ChunkPages, Pool};
 /// A leaf column.
 pub(super) struct StoredLeaf {
     pub(super) leaf: Leaf,
-    /// The stored numbers are those of the type, in its unit.
-    pub(super) as_is: bool,
     /// Its path in the file's schema.
     pub(super) path: String,
     pub(super) chunk: Arc<Chunk>,

@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use arrow::array::{Array, ArrayRef};
 use arrow::compute::CastOptions;
-use arrow::datatypes::{DataType, Field, TimeUnit};
-use parquet::basic::{LogicalType, TimeUnit as StoredUnit};
-use parquet::schema::types::ColumnDescriptor;
+use arrow::datatypes::{DataType, Field};
 use pilaster_kernels::parquet::Physical;
 use pilaster_kernels::{Error, Result};
 
@@ -116,29 +114,4 @@ fn widens(found: &DataType, wanted: &DataType) -> bool {
         DataType::Float64 => *found == DataType::Float32,
         _ => false,
     }
-}
-
-/// True where the numbers that the file stores are those of the type, in its unit.
-pub(super) fn stored_as_is(data_type: &DataType, descriptor: &ColumnDescriptor) -> bool {
-    let (unit, stored) = match (data_type, descriptor.logical_type_ref()) {
-        (DataType::Timestamp(unit, _), Some(LogicalType::Timestamp(stored))) => (unit, stored.unit),
-        (DataType::Time32(unit) | DataType::Time64(unit), Some(LogicalType::Time(stored))) => {
-            (unit, stored.unit)
-        }
-        (
-            DataType::Timestamp(..)
-            | DataType::Time32(_)
-            | DataType::Time64(_)
-            | DataType::Date64
-            | DataType::Duration(_),
-            _,
-        ) => return false,
-        _ => return true,
-    };
-    matches!(
-        (unit, stored),
-        (TimeUnit::Millisecond, StoredUnit::MILLIS)
-            | (TimeUnit::Microsecond, StoredUnit::MICROS)
-            | (TimeUnit::Nanosecond, StoredUnit::NANOS)
-    )
 }

@@ -35,6 +35,9 @@ mod tests {
     use super::{deposit, deposit_scalar};
 
     proptest! {
+        // Proptest's own draws take Miri minutes.
+        #![proptest_config(ProptestConfig::with_cases(if cfg!(miri) { 2 } else { 256 }))]
+
         #[test]
         fn bits_lie_where_the_mask_has_them(bits: u64, mask: u64) {
             let mut expected = 0;

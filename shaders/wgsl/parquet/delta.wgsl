@@ -8,12 +8,13 @@
 // The first value of a page counts as its first delta. All sums are modulo 2^64, so that the difference is exact, and
 // so are the low words for 32-bit columns. Bytes per value: the packed delta twice, 8 written.
 //
-//   a page:       first block, values, first value (2 words), word of its miniblocks, values of a miniblock
+//   a page:       first block, values, first value (2 words), word of its miniblocks, values of a miniblock,
+//                 values from those of a stream of prefixes to their suffixes (see parquet/sizes), else zero
 //   a miniblock:  first byte, bit width, smallest delta (2 words)
 //!use parquet/source
 //!use shared/int64
 
-const DELTA_PAGE_WORDS: u32 = 6u;
+const DELTA_PAGE_WORDS: u32 = 7u;
 const DELTA_MINIBLOCK_WORDS: u32 = 4u;
 const DELTA_ITEMS: u32 = 4u;
 // WG * DELTA_ITEMS; the host lays out blocks of this size.

@@ -77,7 +77,7 @@ impl Damage {
 
 /// A good file and what is done to it.
 #[derive(Clone)]
-struct Case {
+pub struct Case {
     good: Vec<u8>,
     damages: Vec<Vec<Damage>>,
     made: String,
@@ -90,7 +90,7 @@ impl std::fmt::Debug for Case {
 }
 
 impl Case {
-    fn choose(handmade: bool, choices: &mut Choices) -> Self {
+    pub fn choose(handmade: bool, choices: &mut Choices) -> Self {
         let mut later = choices.split();
         let (good, made) = if handmade {
             let file = HandmadeFile::choose(choices, |_| {});
@@ -105,6 +105,16 @@ impl Case {
         };
         let damages = (0..12).map(|_| damage(&mut later)).collect();
         Case { good, damages, made }
+    }
+
+    /// The file, damaged in each of the ways.
+    pub fn damaged(&self) -> Vec<Vec<u8>> {
+        let damage = |damages: &Vec<Damage>| {
+            let mut bytes = self.good.clone();
+            damages.iter().for_each(|damage| damage.apply(&mut bytes));
+            bytes
+        };
+        self.damages.iter().map(damage).collect()
     }
 }
 
@@ -127,9 +137,7 @@ fn survives(bytes: &[u8]) -> Result<Result<usize, Error>, String> {
 }
 
 fn all_survive(case: &Case) -> Result<(), String> {
-    for damage in &case.damages {
-        let mut bytes = case.good.clone();
-        damage.iter().for_each(|damage| damage.apply(&mut bytes));
+    for (damage, bytes) in case.damages.iter().zip(case.damaged()) {
         survives(&bytes).map_err(|reason| format!("{damage:?}: {reason}"))?.ok();
     }
     Ok(())

@@ -9,10 +9,11 @@
 //! | `pyarrow` | files that pyarrow writes, against what it says is in them |
 //! | `corpora` | what fuzzing begins with and what it found |
 //! | `on_device` | leaves decoded on the device: the rows of the `parquet` crate's reader and of pyarrow |
+//! | `device_bytes` | values of bytes at their limits on the device, and damaged files |
 //! | `files` | several files on disk, and parts of them |
 //! | `reading` | one way to read a file: what is asked of the scan, and what the oracle says |
 //!
-//! A binary apart from `properties`: only `on_device` knows a device, so the rounds over device profiles need not repeat
+//! A binary apart from `properties`: only `on_device` and `device_bytes` know a device, so the rounds over device profiles need not repeat
 //! the rest.
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a surprise ends the test")]
@@ -21,6 +22,7 @@ mod agreement;
 mod allocated;
 mod checker;
 mod corpora;
+mod device_bytes;
 mod files;
 mod handmade;
 mod hostile;

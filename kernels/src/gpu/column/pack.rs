@@ -258,6 +258,9 @@ fn prepare_encoded(
         let corrupt: Vec<Corrupt> =
             parts.iter().flat_map(|part| part.segments.iter().map(|_| part.corrupt.clone())).collect();
         let decode = Decode::new(&first.leaf, &segments, tier).map_err(|error| refused(error, &corrupt))?;
+        if decode.storage().is_none() {
+            return Err(Error::unsupported("strings without codes in a pipeline", Backend::Gpu));
+        }
         let rows: usize = arena.iter().map(|slice| slice.rows).sum();
         if decode.levels() != rows {
             return Err(Error::invalid(format!("{} levels for {rows} rows", decode.levels())));

@@ -1,15 +1,19 @@
 //! From pages to tables and pieces of the upload.
 
+mod byte_arrays;
+mod values;
+
 use arrow::buffer::Buffer;
+use arrow::datatypes::DataType;
 use pilaster_shaders::Tier;
 
-use super::form::{Form, form};
+use super::form::{Form, Output, form};
 use super::stages::shaders;
 use super::strings::Strings;
 use super::walk::{self, Expected};
 use super::{Decode, DecodeError, Segment};
 use crate::error::{Backend, Error};
-use crate::gpu::column::{Storage, is_text};
+use crate::gpu::column::is_text;
 use crate::parquet::{DataPage, DictionaryPage, Encoding, Leaf, Levels, Malformed, Physical};
 
 /// Words of the head, as `parquet/source` has them.
@@ -39,16 +43,20 @@ const PADDING: u64 = 32;
 /// Kinds of pages: `PLACE_*` of `parquet/place`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
-enum Kind {
+pub(super) enum Kind {
     Plain = 0,
     Dictionary = 1,
     Split = 2,
     Delta = 3,
     Boolean = 4,
     Runs = 5,
+    Arrays = 6,
+    Lengths = 7,
+    Unfolded = 8,
+    Entries = 9,
 }
 
-/// Words of a page's record, its runs counted from their table's start.
+/// Words of a page's record; runs and places of byte arrays are counted from their tables' start, unfolded bytes from theirs.
 #[derive(Debug, Clone, Copy)]
 struct Record {
     kind: Kind,
@@ -61,7 +69,15 @@ struct Record {
     dictionary_len: u32,
 }
 
-/// A dictionary in the upload.
+impl Record {
+    /// Of `available` values that lie from a byte of the upload on.
+    fn new(kind: Kind, byte: u32, available: usize) -> Self {
+        let available = available as u32;
+        Record { kind, byte, available, width: 0, runs: 0, run_count: 0, dictionary: 0, dictionary_len: 0 }
+    }
+}
+
+/// A dictionary in the upload: its first byte, or the place of its byte arrays in their table.
 #[derive(Debug, Clone, Copy)]
 struct Placed {
     byte: u32,
@@ -78,9 +94,18 @@ struct Layer<'a> {
     repetition: Vec<u32>,
     records: Vec<Record>,
     runs: Vec<u32>,
-    delta_pages: Vec<[u32; 6]>,
+    delta_pages: Vec<[u32; 7]>,
     miniblocks: Vec<u32>,
     delta_blocks: usize,
+    /// First bytes of byte arrays in plain pages and dictionaries.
+    starts: Vec<u32>,
+    /// Lengths of the byte arrays of the dictionary at hand.
+    entry_bytes: Vec<u32>,
+    /// Pages to unfold, as `parquet/unfold` has them, and their bytes.
+    unfolds: Vec<[u32; 6]>,
+    unfolded_bytes: u64,
+    /// Bytes of strings, at most.
+    string_bytes: u64,
     first_levels: Vec<u32>,
     places: Vec<(usize, u64)>,
     segment: usize,
@@ -95,8 +120,15 @@ pub(super) fn level_width(most: u16) -> u32 {
 }
 
 pub(super) fn decode(leaf: &Leaf, segments: &[Segment], tier: &Tier) -> Result<Decode, DecodeError> {
-    let form = form(leaf)?;
-    let text = is_text(&leaf.data_type).filter(|_| form.codes);
+    let mut form = form(leaf)?;
+    let mut pages = segments.iter().flat_map(|segment| &segment.pages).filter(|page| page.levels > 0);
+    if form.output == Output::Codes && !pages.all(|page| page.encoding == Encoding::Dictionary) {
+        if matches!(leaf.data_type, DataType::Dictionary(..)) {
+            return Err(Error::unsupported("codes of pages without a dictionary", Backend::Gpu).into());
+        }
+        form.output = Output::Strings;
+    }
+    let text = is_text(&leaf.data_type).filter(|_| form.output == Output::Codes);
     let mut layer = Layer {
         leaf,
         form,
@@ -110,6 +142,11 @@ pub(super) fn decode(leaf: &Leaf, segments: &[Segment], tier: &Tier) -> Result<D
         delta_pages: Vec::new(),
         miniblocks: Vec::new(),
         delta_blocks: 0,
+        starts: Vec::new(),
+        entry_bytes: Vec::new(),
+        unfolds: Vec::new(),
+        unfolded_bytes: 0,
+        string_bytes: 0,
         first_levels: Vec::new(),
         places: Vec::new(),
         segment: 0,
@@ -158,6 +195,9 @@ impl Layer<'_> {
             self.codes += len;
             let table: Vec<u32> = codes.map(|code| code as u32).collect();
             return Ok(Placed { byte: self.upload(&Buffer::from_vec(table))?, len: count });
+        }
+        if self.leaf.physical == Physical::ByteArray {
+            return self.entries(page);
         }
         let needed = len as u64 * u64::from(self.form.stored_bytes);
         if needed > values.len() as u64 {
@@ -235,132 +275,9 @@ impl Layer<'_> {
         Ok(table)
     }
 
-    fn values(&mut self, page: &DataPage, dictionary: Option<Placed>) -> Result<Record, PageError> {
-        let bytes = &page.values;
-        let stored = self.form.stored_bytes as usize;
-        let record = |kind, byte, available: usize| Record {
-            kind,
-            byte,
-            available: available.min(page.levels) as u32,
-            width: 0,
-            runs: 0,
-            run_count: 0,
-            dictionary: 0,
-            dictionary_len: 0,
-        };
-        match (page.encoding, self.leaf.physical) {
-            (Encoding::Plain, Physical::Boolean) => {
-                Ok(record(Kind::Boolean, self.upload(bytes)?, bytes.len().saturating_mul(8)))
-            }
-            (Encoding::Plain, physical) if physical != Physical::ByteArray => {
-                Ok(record(Kind::Plain, self.upload(bytes)?, bytes.len() / stored))
-            }
-            (Encoding::Rle, Physical::Boolean) => {
-                let cut_off = || PageError::malformed("runs are cut off");
-                let (len, rest) = bytes.split_first_chunk::<4>().ok_or_else(cut_off)?;
-                let len = u32::from_le_bytes(*len) as usize;
-                if len > rest.len() {
-                    return Err(cut_off());
-                }
-                let runs = self.page_runs(&bytes.slice_with_length(4, len), 1, page.levels, 1)?;
-                Ok(Record { kind: Kind::Runs, ..runs })
-            }
-            (Encoding::Dictionary, physical) if physical != Physical::Boolean => {
-                self.indices(bytes, page.levels, dictionary)
-            }
-            (Encoding::DeltaBinaryPacked, Physical::Int32 | Physical::Int64) => {
-                self.deltas(bytes, page.levels)
-            }
-            (Encoding::ByteStreamSplit, physical)
-                if !matches!(physical, Physical::Boolean | Physical::ByteArray | Physical::Int96) =>
-            {
-                if !bytes.len().is_multiple_of(stored) {
-                    return Err(PageError::malformed("streams of different lengths"));
-                }
-                let values = bytes.len() / stored;
-                let width = values as u32;
-                Ok(Record { width, ..record(Kind::Split, self.upload(bytes)?, values) })
-            }
-            (encoding, physical) => {
-                let what = format!("decoding {encoding:?} pages of {physical:?}");
-                Err(PageError::Other(Error::unsupported(what, Backend::Gpu)))
-            }
-        }
-    }
-
-    /// Indices of a dictionary: a byte of width, then a hybrid.
-    fn indices(
-        &mut self,
-        bytes: &Buffer,
-        levels: usize,
-        dictionary: Option<Placed>,
-    ) -> Result<Record, PageError> {
-        let Some((width, _)) = bytes.split_first() else {
-            // A page of nulls alone.
-            return self.page_runs(bytes, 0, 0, 0);
-        };
-        let dictionary = dictionary.ok_or_else(|| PageError::malformed("indices without a dictionary"))?;
-        let most = dictionary.len.saturating_sub(1);
-        let indices = bytes.slice(1);
-        let runs = self.page_runs(&indices, u32::from(*width), levels, most)?;
-        Ok(Record { dictionary: dictionary.byte, dictionary_len: dictionary.len, ..runs })
-    }
-
-    fn page_runs(
-        &mut self,
-        bytes: &Buffer,
-        width: u32,
-        levels: usize,
-        most: u32,
-    ) -> Result<Record, PageError> {
-        let byte = self.upload(bytes)?;
-        let before = self.runs.len();
-        let expected = Expected { width, limit: levels, first: 0, base: byte.into(), most };
-        let available = walk::hybrid(bytes, &expected, &mut self.runs)?;
-        let run_count = ((self.runs.len() - before) / 2) as u32;
-        Ok(Record {
-            kind: Kind::Dictionary,
-            byte,
-            available: available as u32,
-            width,
-            runs: before as u32,
-            run_count,
-            dictionary: 0,
-            dictionary_len: 0,
-        })
-    }
-
-    fn deltas(&mut self, bytes: &Buffer, levels: usize) -> Result<Record, PageError> {
-        let byte = self.upload(bytes)?;
-        let most_width = if self.leaf.physical == Physical::Int32 { 32 } else { 64 };
-        let miniblocks = self.miniblocks.len() as u32;
-        let deltas = walk::deltas(bytes, byte.into(), levels, most_width, &mut self.miniblocks)?;
-        let first_block = self.delta_blocks;
-        self.delta_blocks += deltas.values.div_ceil(DELTA_BLOCK);
-        if deltas.values > 0 {
-            self.delta_pages.push([
-                first_block as u32,
-                deltas.values as u32,
-                deltas.first as u32,
-                (deltas.first >> 32) as u32,
-                miniblocks,
-                deltas.per_miniblock,
-            ]);
-        }
-        Ok(Record {
-            kind: Kind::Delta,
-            byte,
-            available: deltas.values as u32,
-            width: (first_block * DELTA_BLOCK) as u32,
-            runs: 0,
-            run_count: 0,
-            dictionary: 0,
-            dictionary_len: 0,
-        })
-    }
-
-    fn finish(self, tier: &Tier) -> Result<Decode, DecodeError> {
+    fn finish(mut self, tier: &Tier) -> Result<Decode, DecodeError> {
         let leaf = self.leaf;
+        let unfolds = self.unfold_pages()?;
         let most = u32::from(leaf.max_definition);
         // Runs of the largest level alone: no nulls. A repeated column has its slots found from its levels.
         let full = self.definition.chunks_exact(2).all(|run| run[0] & walk::PACKED == 0 && run[1] == most);
@@ -375,10 +292,13 @@ impl Layer<'_> {
             nullable,
             tables,
             bytes: self.bytes,
-            bytes_len: self.end + PADDING,
+            bytes_len: self.end + self.unfolded_bytes + PADDING,
             first_levels: self.first_levels,
             places: self.places,
             delta_blocks: self.delta_blocks as u32,
+            unfolds,
+            unfolded_bytes: self.unfolded_bytes,
+            string_bytes: self.string_bytes,
             strings,
             codes: self.code_tables,
             nodes: Vec::new(),
@@ -405,18 +325,27 @@ impl Layer<'_> {
         tables[head::PAGES] = tables.len() as u32;
         tables[head::PAGES + 1] = self.records.len() as u32;
         let runs = tables.len() as u32 + self.records.len() as u32 * 8;
+        let starts = runs + self.runs.len() as u32;
         for record in &self.records {
-            tables.extend([record.kind as u32, record.byte, record.available, record.width]);
-            tables.extend([runs + record.runs, record.run_count, record.dictionary, record.dictionary_len]);
+            let Record { kind, mut byte, mut width, mut dictionary, .. } = *record;
+            match kind {
+                Kind::Arrays => width += starts,
+                Kind::Entries => dictionary += starts,
+                Kind::Unfolded => byte += self.end as u32,
+                _ => {}
+            }
+            tables.extend([kind as u32, byte, record.available, width]);
+            tables.extend([runs + record.runs, record.run_count, dictionary, record.dictionary_len]);
         }
         tables.extend(&self.runs);
+        tables.extend(&self.starts);
         tables[head::DELTA] = tables.len() as u32;
         tables[head::DELTA + 1] = self.delta_pages.len() as u32;
         tables[head::DELTA + 2] = self.delta_blocks as u32;
-        let miniblocks = tables.len() as u32 + self.delta_pages.len() as u32 * 6;
+        let miniblocks = tables.len() as u32 + self.delta_pages.len() as u32 * 7;
         for page in &self.delta_pages {
-            let [block, values, low, high, miniblock, per_miniblock] = *page;
-            tables.extend([block, values, low, high, miniblocks + miniblock, per_miniblock]);
+            let [block, values, low, high, miniblock, per_miniblock, suffixes] = *page;
+            tables.extend([block, values, low, high, miniblocks + miniblock, per_miniblock, suffixes]);
         }
         tables.extend(&self.miniblocks);
         tables
@@ -446,9 +375,4 @@ fn at(segment: usize, place: u64, error: PageError) -> DecodeError {
         PageError::Malformed(malformed) => DecodeError::Malformed { segment, place, malformed },
         PageError::Other(error) => DecodeError::Other(error),
     }
-}
-
-/// Storages whose values `parquet/place` writes.
-pub(super) fn bits(storage: Storage) -> f64 {
-    storage.bits() as f64
 }

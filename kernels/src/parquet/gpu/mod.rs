@@ -6,15 +6,19 @@
 //! device:  levels -> bitmaps; counts -> scan                       where the column can be null or is repeated
 //!          bitmaps over levels -> bitmap over slots -> scan; first slot of each page        where it is repeated
 //!          levels -> offsets of lists, validity of lists and structs                        where these are asked for
-//!          delta: reduce, spine, apply                             where a page is DELTA_BINARY_PACKED
+//!          delta: reduce, spine, apply                             where a page has DELTA_BINARY_PACKED numbers or lengths
+//!          sizes -> scan; unfold: prefixes before suffixes         where lengths of byte arrays are deltas; where prefixes are shared
 //!          place: slot -> page -> rank -> stored value -> word of the arena                 always, one dispatch
+//!          lengths -> scan; gather: bytes of strings               where strings have no codes
 //! ```
 //! Nothing is expanded on the way: `place` finds a value where the page's encoding has it, bit-packed indices and
 //! dictionaries included, and writes the column as `kernels::gpu::column` lays it out, so that the fused shaders of a
-//! pipeline read it in the same submission. Only deltas are written in between, since they need a scan.
+//! pipeline read it in the same submission. Only deltas and values with shared prefixes are written in between, since they
+//! need a scan.
 //!
 //! Bytes moved per value, beyond the arena's: the encoded bytes once (deltas twice, and 8 written and read), the levels'
-//! bits once, a quarter byte of bitmap and scan.
+//! bits once, a quarter byte of bitmap and scan. Per string, beyond its bytes read and written: 8 for its place and 12 for
+//! the scan of lengths; where lengths are deltas 24 more.
 //!
 //! The walk reads headers only; what it cannot see, packed indices and levels, is checked on the device: positions are
 //! bounded by lengths that the host knows, and a contradiction is noted in a status that comes back with the values.
@@ -22,10 +26,12 @@
 //! | stored | on the device |
 //! | --- | --- |
 //! | levels (hybrid; the deprecated bit-packed ones are repacked by the host), repetition, at any depth | yes |
-//! | indices of dictionaries: values of 1 to 16 bytes; strings as codes | yes |
-//! | plain values of 1 to 16 bytes, Booleans plain and as runs, `DELTA_BINARY_PACKED`, `BYTE_STREAM_SPLIT` | yes |
-//! | plain strings, `DELTA_LENGTH_BYTE_ARRAY`, `DELTA_BYTE_ARRAY` | no: they have no codes, and each string's place follows from the one before |
-//! | `INT96`, decimals in `BYTE_ARRAY` | no |
+//! | indices of dictionaries: values of any width and byte arrays; strings as codes where all pages have them | yes |
+//! | plain values of any width, Booleans plain and as runs, `DELTA_BINARY_PACKED`, `BYTE_STREAM_SPLIT` | yes |
+//! | plain byte arrays: the host finds where each begins, since that follows from the one before | yes |
+//! | `DELTA_LENGTH_BYTE_ARRAY`, `DELTA_BYTE_ARRAY` (prefixes are found by a pyramid over their lengths) | yes |
+//! | `INT96`; decimals of any width, in bytes too | yes |
+//! | 32-bit floats to 64 bits, days to milliseconds, columns that are null by their type | no |
 //!
 //! Runs are looked up by binary search over their first outputs, as in libcudf's level decoding; the scan of deltas is
 //! reduce-then-scan (Merrill and Grimshaw, 2009).
@@ -39,6 +45,7 @@ mod stages;
 mod strings;
 #[cfg(test)]
 mod tests;
+mod unfold;
 mod walk;
 
 pub use measure::{encoded_bytes, range};
@@ -53,7 +60,7 @@ use pilaster_shaders::{Shader, Tier};
 use super::{DataPage, DictionaryPage, Leaf, Malformed, Node};
 use crate::error::Error;
 use crate::gpu::column::Storage;
-use form::Form;
+use form::{Form, Output};
 
 /// Pages that share a dictionary.
 #[derive(Debug, Clone, Default)]
@@ -115,6 +122,11 @@ pub struct Decode {
     /// Segment and offset in the file of each page.
     places: Vec<(usize, u64)>,
     delta_blocks: u32,
+    /// Pages to unfold, as `parquet/unfold` has them.
+    unfolds: Vec<[u32; 6]>,
+    unfolded_bytes: u64,
+    /// Bytes of strings, at most.
+    string_bytes: u64,
     /// The dictionaries' values, one behind the other, where codes are decoded.
     strings: Option<ArrayRef>,
     /// Tables of codes among `bytes`, and the first string of each.
@@ -135,6 +147,10 @@ struct Shaders {
     nodes: [Arc<Shader>; 2],
     pages: Arc<Shader>,
     delta: [Arc<Shader>; 3],
+    sizes: Arc<Shader>,
+    lows: Arc<Shader>,
+    unfold: Arc<Shader>,
+    gather: Arc<Shader>,
 }
 
 impl Decode {
@@ -144,6 +160,13 @@ impl Decode {
     /// [`Error::Unsupported`] naming the pair of physical and Arrow type.
     pub fn supports(leaf: &Leaf) -> Result<(), Error> {
         form::form(leaf).map(|_| ())
+    }
+
+    /// Whether the fused shaders of a pipeline read what a column decodes to: numbers as they are stored, and codes, where
+    /// all pages of a column of strings have them.
+    #[must_use]
+    pub fn fuses(leaf: &Leaf) -> bool {
+        form::fuses(leaf)
     }
 
     /// Walks over the pages' headers. Pages may come from several chunks, each with its dictionary; a repeated column's
@@ -167,10 +190,11 @@ impl Decode {
         self.nullable
     }
 
-    /// Width of a value as the leaf's Arrow type has it; codes are words.
+    /// Width of a value as the leaf's Arrow type has it; codes are words. None for strings without codes and other wide
+    /// values, which only [`Decode::program`] decodes.
     #[must_use]
-    pub fn storage(&self) -> Storage {
-        self.form.storage
+    pub fn storage(&self) -> Option<Storage> {
+        self.form.storage()
     }
 
     /// The values that codes refer to, where strings are decoded to codes.

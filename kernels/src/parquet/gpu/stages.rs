@@ -5,11 +5,13 @@ use std::sync::Arc;
 use arrow::buffer::Buffer;
 use pilaster_shaders::{Request, Root, Shader, Tier, shader};
 
-use super::lay::{DELTA_BLOCK, bits, head};
+use super::form::{Output, Reading};
+use super::lay::{DELTA_BLOCK, head};
 use super::{Decode, Shaders};
 use crate::error::{Backend, Error, Result};
 use crate::gpu::column::Storage;
 use crate::gpu::program::{BufferId, BufferInit, Program, Workgroups};
+use crate::parquet::{Leaf, Physical};
 
 /// Invocations of a workgroup, `WG` of `shared/grid`.
 const WORKGROUP: u64 = 256;
@@ -29,7 +31,8 @@ pub struct Target {
     pub values: u32,
     /// Word of the validity bitmap, where the column is [`Decode::nullable`].
     pub validity: u32,
-    /// Width of a value: the low bits are kept. Narrower than [`Decode::storage`] where the values' range allows.
+    /// Width of a value: the low bits are kept. Narrower than [`Decode::storage`] where the values' range allows. Of no
+    /// matter where that is none.
     pub storage: Storage,
 }
 
@@ -40,6 +43,8 @@ pub struct Placed {
     pub status: BufferId,
     /// Slots of a repeated column: the last word of this buffer, at this byte.
     pub(super) slots: Option<(BufferId, u64)>,
+    /// Offsets of strings without codes, and their bytes.
+    pub(super) strings: Option<[BufferId; 2]>,
     /// Definition levels, two to a word, where asked for.
     pub(super) definition: Option<BufferId>,
     /// Repetition levels, likewise.
@@ -63,6 +68,10 @@ pub(super) fn shaders(tier: &Tier) -> Result<Shaders> {
             library("parquet/delta_spine")?,
             library("parquet/delta_apply")?,
         ],
+        sizes: library("parquet/sizes")?,
+        lows: library("parquet/lows")?,
+        unfold: library("parquet/unfold")?,
+        gather: library("parquet/gather")?,
     })
 }
 
@@ -72,10 +81,10 @@ fn compose(path: &str, constants: &[(&str, f64)], tier: &Tier) -> Result<Arc<Sha
 }
 
 /// Buffers of the upload.
-struct Uploaded {
-    tables: BufferId,
-    bytes: BufferId,
-    status: BufferId,
+pub(super) struct Uploaded {
+    pub tables: BufferId,
+    pub bytes: BufferId,
+    pub status: BufferId,
 }
 
 impl Decode {
@@ -87,8 +96,14 @@ impl Decode {
     pub fn append(&self, program: &mut Program, target: &Target, with_levels: bool) -> Result<Placed> {
         let first_buffer = program.buffers.len();
         let uploaded = self.upload(program, target);
-        let mut placed =
-            Placed { status: uploaded.status, slots: None, definition: None, repetition: None, nodes: None };
+        let mut placed = Placed {
+            status: uploaded.status,
+            slots: None,
+            strings: None,
+            definition: None,
+            repetition: None,
+            nodes: None,
+        };
         if self.levels == 0 {
             return Ok(placed);
         }
@@ -98,24 +113,29 @@ impl Decode {
         if self.nullable {
             valid = self.find_values(program, &uploaded, first, &mut placed);
         }
-        let deltas = if self.delta_blocks > 0 { self.scan_deltas(program, &uploaded) } else { dummy };
+        let scanned = match (self.delta_blocks, stored_as_bytes(&self.leaf)) {
+            (0, _) => dummy,
+            (_, false) => self.scan_deltas(program, &uploaded),
+            (_, true) => {
+                let deltas = self.scan_deltas(program, &uploaded);
+                self.scan_sizes(program, &uploaded, deltas)
+            }
+        };
         let bindings = vec![
             uploaded.tables,
             uploaded.bytes,
             first,
             valid.0,
             valid.1,
-            deltas,
+            scanned,
             target.arena,
             uploaded.status,
         ];
-        let constants = [
-            ("PLACE_BITS", bits(target.storage)),
-            ("PLACE_BIG_ENDIAN", f64::from(u8::from(self.form.big_endian))),
-        ];
-        let place = compose("parquet/place", &constants, &self.shaders.tier)?;
-        let together = (32 / target.storage.bits()).max(1);
-        program.stage("parquet/place", place, bindings, invocations((self.levels as u64).div_ceil(together)));
+        let place = compose("parquet/place", &self.place_constants(target), &self.shaders.tier)?;
+        program.stage("parquet/place", place, bindings, invocations(self.placing_invocations(target)));
+        if self.form.output == Output::Strings {
+            placed.strings = Some(self.gather(program, &uploaded, target.arena));
+        }
         if with_levels || !self.nodes.is_empty() {
             placed.definition =
                 self.expand(program, &uploaded, head::DEFINITION, self.leaf.max_definition)?;
@@ -125,6 +145,51 @@ impl Decode {
         }
         self.check_sizes(&program.buffers[first_buffer..])?;
         Ok(placed)
+    }
+
+    fn place_constants(&self, target: &Target) -> Vec<(&'static str, f64)> {
+        let mut constants = match self.form.output {
+            Output::Values(_) | Output::Codes => vec![("PLACE_BITS", target.storage.bits() as f64)],
+            Output::Wide(bytes) => vec![("PLACE_BITS", 0.0), ("PLACE_STRIDE", f64::from(bytes))],
+            Output::Strings => vec![("PLACE_SPANS", 1.0)],
+        };
+        match self.form.reading {
+            Reading::Signed => {}
+            Reading::Unsigned => constants.push(("PLACE_UNSIGNED", 1.0)),
+            Reading::BigEndian => constants.push(("PLACE_BIG_ENDIAN", 1.0)),
+            Reading::From(byte) => constants.push(("PLACE_SKIP", f64::from(byte))),
+            Reading::Int96(per_second) => constants.push(("PLACE_PER_SECOND", f64::from(per_second))),
+        }
+        constants
+    }
+
+    /// Of `parquet/place`: one for each value, or for each word of narrow ones and of wide ones.
+    fn placing_invocations(&self, target: &Target) -> u64 {
+        let levels = self.levels as u64;
+        match self.form.output {
+            Output::Values(_) | Output::Codes => levels.div_ceil((32 / target.storage.bits()).max(1)),
+            Output::Wide(bytes) => (levels * u64::from(bytes)).div_ceil(4),
+            Output::Strings => levels,
+        }
+    }
+
+    /// Offsets and bytes of strings, from the lengths and places that the arena holds.
+    fn gather(&self, program: &mut Program, uploaded: &Uploaded, spans: BufferId) -> [BufferId; 2] {
+        let offsets = self.scan(program, spans, self.levels as u64 + 1);
+        let bytes = program.buffer("parquet/strings", self.string_words() * 4, BufferInit::Zero);
+        let bindings = vec![uploaded.tables, uploaded.bytes, spans, offsets, bytes];
+        program.stage(
+            "parquet/gather",
+            self.shaders.gather.clone(),
+            bindings,
+            invocations(self.string_words()),
+        );
+        [offsets, bytes]
+    }
+
+    /// Room for the bytes of all strings.
+    pub(super) fn string_words(&self) -> u64 {
+        self.string_bytes.div_ceil(4).max(1)
     }
 
     fn upload(&self, program: &mut Program, target: &Target) -> Uploaded {
@@ -229,6 +294,11 @@ impl Decode {
         }
         Err(Error::OutOfMemory { backend: Backend::Gpu, asked_bytes, limit_bytes })
     }
+}
+
+/// Byte arrays, and values that may be written as such: their deltas are lengths.
+fn stored_as_bytes(leaf: &Leaf) -> bool {
+    matches!(leaf.physical, Physical::ByteArray | Physical::FixedLenByteArray(_))
 }
 
 /// Workgroups for that many invocations.

@@ -3,7 +3,8 @@
 use pilaster_shaders::{Request, Root, Tier, shader};
 
 use super::finish::{BROKEN_LIST, NO_SUCH_INDEX, NO_SUCH_LEVEL, TOO_FEW};
-use super::lay::{DELTA_BLOCK, head};
+use super::lay::{DELTA_BLOCK, Kind, head};
+use super::unfold::{HEAD, MOST_LEVELS};
 use super::walk::PACKED;
 
 #[test]
@@ -33,6 +34,27 @@ fn numbers_are_those_of_the_shaders() {
     for (name, number) in numbers {
         let line = format!("const {name}: u32 = {number}u;");
         assert!(place.contains(&line) || delta.contains(&line), "{line}");
+    }
+    for (name, kind) in [
+        ("PLAIN", Kind::Plain),
+        ("DICTIONARY", Kind::Dictionary),
+        ("SPLIT", Kind::Split),
+        ("DELTA", Kind::Delta),
+        ("BOOLEAN", Kind::Boolean),
+        ("RUNS", Kind::Runs),
+        ("ARRAYS", Kind::Arrays),
+        ("LENGTHS", Kind::Lengths),
+        ("UNFOLDED", Kind::Unfolded),
+        ("ENTRIES", Kind::Entries),
+    ] {
+        let line = format!("const PLACE_{name}: u32 = {}u;", kind as u32);
+        // The last one is what a switch does by default.
+        assert!(place.contains(&line) || kind == Kind::Runs, "{line}");
+    }
+    let unfold = text("parquet/unfold");
+    for (name, number) in [("UNFOLD_MOST_LEVELS", MOST_LEVELS), ("UNFOLD_HEAD", HEAD)] {
+        let line = format!("const {name}: u32 = {number}u;");
+        assert!(unfold.contains(&line), "{line}");
     }
     let line = format!("const CONTEXTS_BROKEN_LIST: u32 = {BROKEN_LIST}u;");
     assert!(text("parquet/contexts").contains(&line), "{line}");

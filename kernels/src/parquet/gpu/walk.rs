@@ -114,19 +114,13 @@ pub(super) struct Deltas {
 }
 
 /// Appends the miniblocks of a page, four words each: first byte, width, smallest delta.
-pub(super) fn deltas(
-    bytes: &[u8],
-    base: u64,
-    limit: usize,
-    most_width: u8,
-    out: &mut Vec<u32>,
-) -> Result<Deltas, Malformed> {
+pub(super) fn deltas(bytes: &[u8], base: u64, limit: usize, out: &mut Vec<u32>) -> Result<Deltas, Malformed> {
     let mut reader = Reader { bytes, at: 0 };
     let (block, miniblocks) = (reader.varint()?, reader.varint()?);
     let total = reader.varint()?;
     let first = reader.zigzag()?;
     let per_miniblock = block.checked_div(miniblocks).unwrap_or(0);
-    let whole = miniblocks > 0 && block % miniblocks == 0 && per_miniblock > 0 && per_miniblock % 32 == 0;
+    let whole = miniblocks > 0 && block % miniblocks == 0 && per_miniblock > 0 && per_miniblock % 8 == 0;
     let fits = u32::try_from(per_miniblock).ok().filter(|_| whole && block <= u64::from(u32::MAX));
     let Some(per_miniblock) = fits else {
         return Err(Malformed::new(format!("blocks of {block} values in {miniblocks} miniblocks")));
@@ -143,7 +137,7 @@ pub(super) fn deltas(
                 break;
             }
             let width = bytes[widths_at + miniblock];
-            if width > most_width {
+            if width > 64 {
                 return Err(Malformed::new(format!("deltas of {width} bits")));
             }
             let here = left.min(u64::from(per_miniblock));

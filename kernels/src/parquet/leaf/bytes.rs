@@ -84,6 +84,26 @@ impl Values {
     }
 }
 
+/// Calls `each` with the values of a page, `most` of them at most, up to the first that is not whole: pages with nulls have
+/// fewer values than levels.
+pub(in crate::parquet) fn each_of_page(
+    encoding: Encoding,
+    bytes: &Buffer,
+    most: usize,
+    mut each: impl FnMut(&[u8]),
+) -> Result<(), Malformed> {
+    let Some(mut values) = Values::new(encoding, bytes, most)? else { return Ok(()) };
+    let mut next = || {
+        let one = values.for_each(1, |value| {
+            each(value);
+            Ok(())
+        });
+        one.is_ok()
+    };
+    (0..most).all(|_| next());
+    Ok(())
+}
+
 impl Plain {
     /// The next value.
     pub fn next(&mut self) -> Result<&[u8], Malformed> {

@@ -26,7 +26,7 @@
 mod arrays;
 mod blocks;
 mod boolean;
-mod bytes;
+pub(super) mod bytes;
 mod codes;
 mod column;
 mod convert;
