@@ -10,6 +10,7 @@
 //! | [`aggregate`] | sum, count, min, max, avg, ungrouped and grouped |
 //! | [`sort`] | stable order of a batch by several keys |
 //! | [`gather`] | rows by index |
+//! | [`join`] | pairs of rows, or rows by whether they have a partner |
 //! | [`keys`] | any list of key columns as machine words |
 //! | [`parquet`] | Parquet pages to arrays |
 //! | [`gpu`] | columns as device words; programs of dispatches |
@@ -20,6 +21,7 @@ pub mod expr;
 pub mod filter;
 pub mod gather;
 pub mod gpu;
+pub mod join;
 pub mod keys;
 pub mod memory;
 pub mod parquet;

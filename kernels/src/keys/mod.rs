@@ -15,7 +15,7 @@ pub(crate) mod decode;
 pub mod equality;
 pub mod float;
 pub mod groups;
-mod hash;
+pub(crate) mod hash;
 pub(crate) mod interner;
 pub mod lanes;
 pub mod order;

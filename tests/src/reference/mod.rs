@@ -5,12 +5,14 @@ mod aggregate;
 mod arithmetic;
 mod cast;
 mod expr;
+mod join;
 mod like;
 pub mod number;
 mod relation;
 
 pub use aggregate::{Grouping, aggregate, aggregate_sets};
 pub use expr::evaluate;
+pub use join::join;
 pub use relation::{Row, Table, filter, limit, order, project, sort};
 
 use std::collections::BTreeSet;

@@ -9,6 +9,7 @@
 //! | `aggregation_partitions` | tables that freeze, rows staged by partition, spilling |
 //! | `aggregation_sets` | grouping sets, ROLLUP, CUBE |
 //! | `sorting` | stable order, top-k |
+//! | `joining` | joins of all types, on the CPU |
 //! | `parquet_gpu` | Parquet pages decoded on the device |
 //! | `plans` | whole plans through a session |
 //! | `checker` | planted errors: each comparison must notice them |
@@ -31,6 +32,7 @@ mod checker;
 mod expressions;
 mod float_sums;
 mod gpu_expressions;
+mod joining;
 mod parquet_gpu;
 mod plans;
 mod shapes;
