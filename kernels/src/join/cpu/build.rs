@@ -216,7 +216,7 @@ impl JoinBuild {
         let region_bits = domain.next_power_of_two().trailing_zeros().min(self.settings.region_bits + 2);
         let homes = Homes::Direct { region_bits };
         let regions = domain.div_ceil(1 << region_bits);
-        let staged = staged(input, words, &homes, regions, grant)?;
+        let staged = staged(input, words, &homes, regions, &self.memory)?;
         let mut values = zeroed(regions << region_bits, grant)?;
         let cut = values.chunks_mut(1 << region_bits).map(|values| DirectRegion { values }).collect();
         let (_, lists) = fill_all(cut, &staged, grant)?;
@@ -237,7 +237,8 @@ impl JoinBuild {
         let homes = |regions_bits, region_bits| {
             Homes::hashed(hasher.clone(), self.hash_mask(), regions_bits, region_bits)
         };
-        let staging = staged(input, words, &homes(regions_bits, region_bits), 1 << regions_bits, grant)?;
+        let staging =
+            staged(input, words, &homes(regions_bits, region_bits), 1 << regions_bits, &self.memory)?;
         let fewer = fewer_bits(&staging, regions_bits, region_bits, &homes);
         for bits in [fewer, Some(region_bits)].into_iter().flatten() {
             if let Some(made) = fill_slots(&staging, homes(regions_bits, bits), regions_bits, grant)? {
@@ -247,7 +248,7 @@ impl JoinBuild {
         // Only a hash that fails to spread leaves a region over-full: then all slots are one, and always enough.
         drop(staging);
         let homes = homes(0, most + 1);
-        let staging = staged(input, words, &homes, 1, grant)?;
+        let staging = staged(input, words, &homes, 1, &self.memory)?;
         let made = fill_slots(&staging, homes, 0, grant)?;
         made.ok_or_else(|| Error::invalid("more keys than rows"))
     }
@@ -445,11 +446,11 @@ fn staged<K: Word>(
     words: &WordsOf<K>,
     homes: &Homes,
     regions: usize,
-    grant: &mut Grant,
+    memory: &Arc<dyn Reserve>,
 ) -> Result<Staging<K>> {
     let rows: usize = input.chunks.iter().map(|(chunk, _)| chunk.rows).sum();
-    let bytes = (rows * size_of::<(K, u32)>()) as u64;
-    grant.grow(bytes)?;
+    let mut held = Grant::new(Arc::clone(memory));
+    held.grow((rows * size_of::<(K, u32)>()) as u64)?;
     let one = |group: &&[(Chunk, u32)]| -> Result<Staged<K>> {
         let piece = |(chunk, first): &(Chunk, u32)| -> Result<Piece<K>> {
             let (words, live) = words(chunk)?;
@@ -457,15 +458,15 @@ fn staged<K: Word>(
         };
         Ok(stage(&group.iter().map(piece).collect::<Result<Vec<_>>>()?, homes, regions))
     };
-    let groups = input.groups().par_iter().map(one).collect::<Result<Vec<_>>>();
-    grant.shrink(bytes);
-    Ok(Staging { groups: groups?, regions })
+    let groups = input.groups().par_iter().map(one).collect::<Result<Vec<_>>>()?;
+    Ok(Staging { groups, regions, _held: held })
 }
 
 /// All rows in order of region, group by group.
 struct Staging<K> {
     groups: Vec<Staged<K>>,
     regions: usize,
+    _held: Grant,
 }
 
 impl<K: Word> Staging<K> {
@@ -498,7 +499,10 @@ fn fewer_bits<K: Word>(
         let mut scratch = SlotRegion::new(&mut slots, &homes);
         staging.region(region).filter(|&(key, _)| !matches!(scratch.place(key, 1), Some((_, true)))).count()
     };
-    let most = (0..SAMPLED_REGIONS).map(distinct).max()?;
+    // A region that a hot key makes long would take long, and tells no more than others.
+    let mean = (0..staging.regions).map(|region| staging.rows(region)).sum::<usize>() / staging.regions;
+    let usual = (0..staging.regions).filter(|&region| staging.rows(region) <= 2 * mean);
+    let most = usual.take(SAMPLED_REGIONS).map(distinct).max()?;
     let bits = slot_bits(most + most / 8);
     (bits < region_bits).then_some(bits)
 }
