@@ -112,6 +112,9 @@ pub struct DeviceColumns {
     /// Smallest and largest value of integer-like columns over all batches (codes for strings); none where the column
     /// is all null, boolean, float, or was not measured.
     pub ranges: Vec<Option<(i128, i128)>>,
+    /// Exponents of float columns over all batches, as their bits have them: the least and the greatest of finite values
+    /// beside zero, with 1 for subnormals, and (1, 1) where there is none. None where they were not measured.
+    pub exponents: Vec<Option<(u32, u32)>>,
     /// Dictionaries of string columns.
     pub dictionaries: Vec<Option<Arc<Dictionary>>>,
     /// The batches.

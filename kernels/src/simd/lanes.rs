@@ -74,6 +74,19 @@ dispatched! {
         Some((min, max))
     }
 
+    /// Least and greatest magnitude that is neither zero nor `infinity` or beyond; none where there is none.
+    pub(crate) fn finite_bounds[T: Copy, F: Fn(T) -> u64](values: &[T], magnitude: F, infinity: u64) -> Option<(u64, u64)> {
+        // As signed integers, which every vector unit compares. The least is kept less one, so that zero is the greatest.
+        let (mut least, mut greatest) = (i64::MAX, 0i64);
+        for &value in values {
+            let own = magnitude(value);
+            let own = if own < infinity { own as i64 } else { 0 };
+            least = least.min(own.wrapping_sub(1) & i64::MAX);
+            greatest = greatest.max(own);
+        }
+        (greatest > 0).then_some((least as u64 + 1, greatest as u64))
+    }
+
     /// 128-bit values cut to 64 bits, and whether all of them fit: the high word of one that fits repeats the low
     /// word's sign. On halves instead of `i128` the loop vectorises (0.12 instead of 0.8 ns per row).
     pub(crate) fn narrow_128(values: &[i128]) -> (Vec<i64>, bool) {

@@ -1,23 +1,27 @@
 //! Reproducible float sums: one bit pattern, the correctly rounded one, whatever the order of rows, the cut into batches,
-//! the tree of merges and the backend.
+//! the tree of merges and the backend. Variances likewise, which are the same to the bit and within their bound.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering::Relaxed;
 
 use arrow::array::{ArrayRef, Float32Array, Float64Array, Int64Array};
+use arrow::buffer::NullBuffer;
 use arrow::datatypes::DataType;
 use num_bigint::BigInt;
 use pilaster::device::ShaderMode;
 use pilaster_kernels::Result;
-use pilaster_kernels::aggregate::{AggregateSpec, FloatSum};
+use pilaster_kernels::aggregate::{Aggregate, AggregateFunction as F, AggregateSpec, FloatSum};
 use pilaster_kernels::expr::Expr;
 use pilaster_shaders::Shader;
 use pilaster_tests::Datum;
-use pilaster_tests::compare::Got;
+use pilaster_tests::compare::{self, Got, Order};
 use pilaster_tests::reference::number::{parts, to_f64};
+use pilaster_tests::reference::{self, Table};
 use pilaster_tests::runner::cases;
 use pilaster_tests::strategies::{Batches, Random, avg, sum};
 
+use super::aggregation_sets::same_bits;
 use super::backends::{Backend, Cpu, Gpu, Hostility};
 
 /// What is drawn here from a generator of values.
@@ -96,7 +100,11 @@ fn batches(rows: &[Row], random: &mut Random) -> Batches {
     while !rest.is_empty() {
         let (rows, others) = rest.split_at(rest.len().min(1 + random.below(2000) as usize));
         let keys: ArrayRef = Arc::new(Int64Array::from_iter_values(rows.iter().map(|row| row.key)));
-        let doubles: ArrayRef = Arc::new(Float64Array::from_iter(rows.iter().map(|row| row.double)));
+        // Whatever lies under nulls is no value, and has no say in how wide the device's sums are.
+        let garbage =
+            rows.iter().map(|row| row.double.unwrap_or_else(|| f64::from_bits(random.bits()))).collect();
+        let nulls: NullBuffer = rows.iter().map(|row| row.double.is_some()).collect();
+        let doubles: ArrayRef = Arc::new(Float64Array::new(garbage, Some(nulls)));
         let singles: ArrayRef = Arc::new(Float32Array::from_iter_values(rows.iter().map(|row| row.single)));
         cut.push(vec![keys, doubles, singles]);
         rest = others;
@@ -264,10 +272,144 @@ fn an_error_in_the_shader_of_float_sums_is_noticed() {
     };
     gpu.sabotage = Some(|shader: &Shader| {
         let mut shader = shader.clone();
-        shader.wgsl = shader.wgsl.replace("max(exponent, 1u) - 1u", "max(exponent, 1u)");
+        shader.wgsl = shader.wgsl.replace("max(exponent, 1u) - base", "max(exponent, 1u) - base + 1u");
         shader.id ^= 0x0f10_a751;
         shader
     });
     let reason = agrees(&gpu, &case(Kind::Plain, 500, 5, 1)).expect_err("the error is not noticed");
     println!("{reason}");
+}
+
+/// Variances and deviations of both columns, one of them of some rows.
+fn moments(keyed: bool, float_sum: FloatSum) -> AggregateSpec {
+    let of = |function, column, data_type| {
+        Aggregate::new(function, vec![Expr::column(column, data_type)], DataType::Float64)
+    };
+    let known = Expr::is_not_null(Expr::column(1, DataType::Float64));
+    let some = Aggregate { filter: Some(known), ..of(F::Variance { sample: true }, 2, DataType::Float32) };
+    let aggregates = vec![
+        of(F::Variance { sample: true }, 1, DataType::Float64),
+        of(F::Stddev { sample: false }, 1, DataType::Float64),
+        of(F::Stddev { sample: true }, 2, DataType::Float32),
+        some,
+        sum(Expr::column(1, DataType::Float64)),
+    ];
+    AggregateSpec { aggregates, ..spec(keyed, float_sum) }
+}
+
+/// The device's moments against exact rationals, and against the CPU's to the last bit.
+fn moments_agree(gpu: &Gpu, case: &Case) -> Result<(), String> {
+    let (mut random, mut rows) = (Random::new(case.orders as u64), case.rows.clone());
+    let spec = moments(case.keyed, case.float_sum);
+    for _ in 0..case.orders {
+        let input = batches(&rows, &mut random);
+        let expected = reference::aggregate(&spec, &input.table());
+        let got = gpu.aggregate(&spec, &input);
+        compare::outcome(&expected, &got, Order::Open)?;
+        let text = |error: pilaster_kernels::Error| error.to_string();
+        same_bits(&Cpu::default().aggregate(&spec, &input).map_err(text)?, &got.map_err(text)?)?;
+        random.shuffle(&mut rows);
+    }
+    Ok(())
+}
+
+fn moments_on_gpu(test: &str, hostility: Hostility) -> Option<Gpu> {
+    let gpu = Gpu::open(test, ShaderMode::Checked)?.hostile(hostility);
+    for kind in KINDS {
+        for groups in [1, 255, 257] {
+            let case = case(kind, 700, groups, 1);
+            assert_eq!(moments_agree(&gpu, &case), Ok(()), "{kind:?}, {groups} groups");
+        }
+    }
+    Some(gpu)
+}
+
+#[test]
+fn moments_are_those_of_the_cpu_on_gpu() {
+    moments_on_gpu("moments_are_those_of_the_cpu_on_gpu", Hostility::default());
+}
+
+/// Each batch is a program, whose numbers are as wide as its own exponents need; rows in the order of a digit.
+#[test]
+fn moments_by_several_programs_are_those_of_the_cpu_on_gpu() {
+    let test = "moments_by_several_programs_are_those_of_the_cpu_on_gpu";
+    let hostility =
+        Hostility { program_per_batch: true, digit_bits: Some(4), hash_table: true, ..Hostility::default() };
+    moments_on_gpu(test, hostility);
+}
+
+/// A hash of two bits, a table that starts with room for one group.
+#[test]
+fn moments_in_a_table_of_four_chains_are_those_of_the_cpu_on_gpu() {
+    let test = "moments_in_a_table_of_four_chains_are_those_of_the_cpu_on_gpu";
+    let hostility =
+        Hostility { hash_table: true, hash_bits: Some(2), first_groups: Some(1), ..Hostility::default() };
+    moments_on_gpu(test, hostility);
+}
+
+/// States that exceed the budget are done in parts.
+#[test]
+fn moments_in_parts_are_those_of_the_cpu_on_gpu() {
+    let test = "moments_in_parts_are_those_of_the_cpu_on_gpu";
+    let hostility = Hostility {
+        hash_table: true,
+        device_bytes: Some(256 << 10),
+        first_groups: Some(257),
+        ..Hostility::default()
+    };
+    let Some(gpu) = moments_on_gpu(test, hostility) else { return };
+    assert!(gpu.parts.load(Relaxed) > 1, "the widest states of 257 groups fit the budget");
+}
+
+/// Of values between which squares neither overflow nor vanish, within the bound of fast moments: their module's.
+#[test]
+fn fast_moments_are_within_their_bound_on_gpu() {
+    for program_per_batch in [false, true] {
+        let test = "fast_moments_are_within_their_bound_on_gpu";
+        let Some(gpu) = Gpu::open(test, ShaderMode::Checked) else { return };
+        let gpu = gpu.hostile(Hostility { program_per_batch, ..Hostility::default() });
+        for kind in [Kind::Plain, Kind::Mixed] {
+            for groups in [1, 7] {
+                let case = case(kind, 1500, groups, 1);
+                let input = batches(&case.rows, &mut Random::new(1));
+                let spec = moments(case.keyed, FloatSum::Fast);
+                let mut expected = reference::aggregate(&spec, &input.table()).expect("no error");
+                widen(&mut expected, case.rows.len());
+                let got = gpu.aggregate(&spec, &input);
+                assert_eq!(
+                    compare::outcome(&Ok(expected), &got, Order::Open),
+                    Ok(()),
+                    "{kind:?}, {groups} groups"
+                );
+            }
+        }
+    }
+}
+
+/// `(32 n + 128) * 2^-53` of each moment.
+fn widen(table: &mut Table, rows: usize) {
+    for row in &mut table.rows {
+        let columns = row.values.iter().zip(&mut row.within);
+        for (value, within) in columns {
+            if let (Datum::Float(value), Some(within)) = (value, within) {
+                *within = within.max((32 * rows + 128) as f64 * value.abs() * 2f64.powi(-53));
+            }
+        }
+    }
+}
+
+/// The highest word of a square is lost.
+#[test]
+fn an_error_in_the_shader_of_float_squares_is_noticed() {
+    let test = "an_error_in_the_shader_of_float_squares_is_noticed";
+    let Some(mut gpu) = Gpu::open(test, ShaderMode::Checked) else { return };
+    let case = case(Kind::Plain, 500, 5, 1);
+    assert_eq!(moments_agree(&gpu, &case), Ok(()), "without the error");
+    gpu.sabotage = Some(|shader: &Shader| {
+        let mut shader = shader.clone();
+        shader.wgsl = shader.wgsl.replace("third.x, high.y + third.y)", "third.x, third.y)");
+        shader.id ^= 0x0f10_a752;
+        shader
+    });
+    println!("{}", moments_agree(&gpu, &case).expect_err("the error is not noticed"));
 }

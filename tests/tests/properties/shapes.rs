@@ -249,6 +249,7 @@ fn spec(predicate: Option<Expr>, keys: Vec<Expr>, aggregates: Vec<Aggregate>) ->
 }
 
 fn aggregate_shapes() -> Vec<AggregateSpec> {
+    let moment = |function, at| Aggregate::new(function, vec![col(at)], DataType::Float64);
     let filtered = |aggregate: Aggregate, filter: Expr| Aggregate { filter: Some(filter), ..aggregate };
     let early = || compare(C::LtEq, col(6), lit(Scalar::date32(60)));
     let min = |at| extreme(F::Min, col(at));
@@ -268,6 +269,14 @@ fn aggregate_shapes() -> Vec<AggregateSpec> {
         spec(None, vec![col(1)], vec![count_rows(), sum(col(0)), max(0)]),
         spec(None, vec![col(0), col(4)], vec![count(col(3)), avg(col(5)), min(4)]),
         spec(None, vec![col(5)], vec![count_rows(), sum(col(7))]),
+        AggregateSpec {
+            float_sum: FloatSum::Reproducible,
+            ..spec(
+                None,
+                vec![col(1)],
+                vec![moment(F::Variance { sample: true }, 5), moment(F::Stddev { sample: false }, 11)],
+            )
+        },
         spec(None, vec![col(8), col(11)], vec![count_rows(), max(8)]),
         spec(None, vec![col(9), col(6), col(2)], vec![]),
         spec(

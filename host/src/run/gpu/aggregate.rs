@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use parking_lot::Mutex;
 use pilaster_kernels::aggregate::AggregateSpec;
-use pilaster_kernels::aggregate::cpu::CpuAggregate;
+use pilaster_kernels::aggregate::cpu::Worker;
 use pilaster_kernels::aggregate::gpu::{Capacity, FIRST_GROUPS, GpuAggregate, GpuAggregateSettings, Outcome};
 use pilaster_kernels::aggregate::partial::Partial;
 use pilaster_kernels::{Error, Result};
@@ -44,7 +44,7 @@ pub(super) fn run(
     let sink = GpuAggregateSink {
         lane,
         branches: branches.collect::<Result<_>>()?,
-        merged: Mutex::new(on_cpu.table(0, Filtered::No)?),
+        merged: Mutex::new(Merged { groups: on_cpu.of_partials()?, on_cpu: on_cpu.local()? }),
         on_cpu,
     };
     let locals = workers::run(query, readings, tasks, &sink)?;
@@ -53,8 +53,9 @@ pub(super) fn run(
         sink.finish_round(branch, round)?;
     }
     let GpuAggregateSink { on_cpu, merged, .. } = sink;
-    let tables = locals.into_iter().map(|local| local.on_cpu).collect();
-    let parts = query.on_pool(|| on_cpu.finish(tables, Some(merged.into_inner())));
+    let Merged { groups, on_cpu: rest } = merged.into_inner();
+    let tables = locals.into_iter().map(|local| local.on_cpu).chain([rest]).collect();
+    let parts = query.on_pool(|| on_cpu.finish(tables, Some(groups)));
     let finished = parts.and_then(|parts| cpu::finish(query, pipeline, &parts, receiver));
     let (report, mut tally) = (on_cpu.report(), lane.tally.lock());
     tally.spilled_bytes += report.spilled_bytes;
@@ -75,9 +76,16 @@ struct DeviceBranch {
 struct GpuAggregateSink<'a> {
     lane: &'a Lane<'a>,
     branches: Vec<DeviceBranch>,
-    /// What rounds gave so far.
-    merged: Mutex<CpuAggregate>,
+    merged: Mutex<Merged>,
     on_cpu: AggregateSink,
+}
+
+/// What rounds gave so far.
+struct Merged {
+    /// Of the device.
+    groups: Worker,
+    /// Of rounds that the device did not do.
+    on_cpu: super::super::sink::Tables,
 }
 
 /// A worker's full rounds, and its own tables once the device has failed.
@@ -137,27 +145,28 @@ impl GpuAggregateSink<'_> {
         if self.lane.tally.lock().fell_back.is_none() {
             match in_parts(&round.chunks, &|chunks| self.program(&self.branches[branch], chunks)) {
                 Ok(partials) => {
-                    let merge = || {
-                        let mut merged = self.merged.lock();
-                        partials.iter().flatten().try_for_each(|partial| merged.merge_partial(partial))
-                    };
+                    // Locked here: a thread of the pool that waits within may take up the work of another round.
+                    let mut merged = self.merged.lock();
+                    let groups = &mut merged.groups;
+                    let mut partials = partials.into_iter().flatten();
+                    let merge = || partials.try_for_each(|partial| groups.consume_partial(partial));
                     return self.lane.query.on_pool(merge);
                 }
                 Err(error) => self.lane.give_up(error)?,
             }
         }
         let query = self.lane.query;
-        let table = query.on_pool(|| {
-            let mut table = self.on_cpu.table(branch, Filtered::No)?;
+        let mut merged = self.merged.lock();
+        let tables = &mut merged.on_cpu;
+        query.on_pool(|| {
             for chunk in &round.chunks {
                 for slice in chunk.settled(&[])?.slices(query.cpu_batch_rows()) {
                     query.check()?;
-                    table.consume_at(slice.position, &slice.columns, slice.rows)?;
+                    self.on_cpu.add(tables, branch, &slice, Filtered::No)?;
                 }
             }
-            Ok::<_, Error>(table)
-        })?;
-        self.merged.lock().merge(table)
+            Ok(())
+        })
     }
 
     /// The groups of some chunks: one partial for each part that the table was cut into.
@@ -181,7 +190,7 @@ impl GpuAggregateSink<'_> {
                     let mut tally = self.lane.tally.lock();
                     tally.note("mode", aggregate.mode_name());
                     if partials.len() > 1 {
-                        tally.note("parts", partials.len().to_string());
+                        tally.note("device parts", partials.len().to_string());
                     }
                     return Ok(partials);
                 }

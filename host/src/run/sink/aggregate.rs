@@ -5,7 +5,7 @@ use std::sync::Arc;
 use pilaster_kernels::Result;
 use pilaster_kernels::aggregate::AggregateSpec;
 use pilaster_kernels::aggregate::cpu::{
-    CpuAggregate, PartitionReport, PartitionSettings, PartitionedAggregate, Parts, Worker,
+    PartitionReport, PartitionSettings, PartitionedAggregate, Parts, Worker,
 };
 
 use super::super::chunk::Chunk;
@@ -22,7 +22,6 @@ const LEAST_RUN_BYTES: u64 = 64 << 10;
 /// Specs of all branches, which differ in their sources' columns and agree in keys and states.
 pub(crate) struct AggregateSink {
     specs: Vec<BranchSpecs>,
-    memory: Arc<dyn Reserve>,
     whole: PartitionedAggregate,
 }
 
@@ -47,8 +46,8 @@ impl AggregateSink {
         let usual = PartitionSettings::default();
         let run_bytes = share.max(LEAST_RUN_BYTES).min(usual.run_bytes);
         let settings = PartitionSettings { run_bytes, ..usual };
-        let whole = PartitionedAggregate::new(Arc::clone(&memory), Some(Arc::clone(&query.spill)), settings);
-        AggregateSink { specs: specs.into_iter().map(both).collect(), memory, whole }
+        let whole = PartitionedAggregate::new(memory, Some(Arc::clone(&query.spill)), settings);
+        AggregateSink { specs: specs.into_iter().map(both).collect(), whole }
     }
 
     fn spec(&self, branch: usize, filtered: Filtered) -> &Arc<AggregateSpec> {
@@ -56,15 +55,30 @@ impl AggregateSink {
         if filtered == Filtered::Yes { &specs.filtered } else { &specs.whole }
     }
 
-    /// An empty table of a branch, for [`AggregateSink::finish`].
-    pub(crate) fn table(&self, branch: usize, filtered: Filtered) -> Result<CpuAggregate> {
-        CpuAggregate::new(Arc::clone(self.spec(branch, filtered)), Arc::clone(&self.memory))
+    /// A worker for groups that a device found, for [`AggregateSink::finish`].
+    pub(crate) fn of_partials(&self) -> Result<Worker> {
+        self.whole.worker(self.spec(0, Filtered::No))
     }
 
-    /// What is left to do with all workers' rows, and with the groups of a table.
-    pub(crate) fn finish(&self, locals: Vec<Tables>, table: Option<CpuAggregate>) -> Result<Parts> {
-        let adopted = table.map(|table| self.whole.adopt(table)).transpose()?;
-        let mut workers: Vec<Worker> = adopted.into_iter().collect();
+    /// Adds rows of a branch.
+    pub(crate) fn add(
+        &self,
+        tables: &mut Tables,
+        branch: usize,
+        chunk: &Chunk,
+        filtered: Filtered,
+    ) -> Result<()> {
+        let slot = &mut tables[branch][usize::from(filtered == Filtered::Yes)];
+        let worker = match slot {
+            Some(worker) => worker,
+            empty => empty.insert(self.whole.worker(self.spec(branch, filtered))?),
+        };
+        worker.consume_at(chunk.position, &chunk.columns, chunk.rows)
+    }
+
+    /// What is left to do with all workers' rows, and with groups that a device found.
+    pub(crate) fn finish(&self, locals: Vec<Tables>, of_partials: Option<Worker>) -> Result<Parts> {
+        let mut workers: Vec<Worker> = of_partials.into_iter().collect();
         workers.extend(locals.into_iter().flatten().flatten().flatten());
         if workers.is_empty() {
             workers.push(self.whole.worker(self.spec(0, Filtered::No))?);
@@ -86,12 +100,7 @@ impl Sinking for AggregateSink {
     }
 
     fn consume(&self, local: &mut Tables, task: &Task, chunk: Chunk, filtered: Filtered) -> Result<Flow> {
-        let slot = &mut local[task.branch][usize::from(filtered == Filtered::Yes)];
-        let worker = match slot {
-            Some(worker) => worker,
-            empty => empty.insert(self.whole.worker(self.spec(task.branch, filtered))?),
-        };
-        worker.consume_at(chunk.position, &chunk.columns, chunk.rows)?;
+        self.add(local, task.branch, &chunk, filtered)?;
         Ok(Flow::Continue)
     }
 }

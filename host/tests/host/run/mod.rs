@@ -2,6 +2,7 @@
 
 mod encoded;
 mod gpu;
+mod gpu_budgets;
 mod grouping;
 mod operators;
 mod session;

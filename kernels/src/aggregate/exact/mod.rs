@@ -95,7 +95,6 @@ impl<const N: usize> Exact<N> {
     }
 
     /// A finite float.
-    #[cfg(test)]
     pub(crate) fn from_f64(value: f64) -> Self {
         let bits = value.to_bits();
         let biased = (bits >> 52 & 0x7ff) as i32;

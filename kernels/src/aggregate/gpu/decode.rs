@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, FixedSizeBinaryArray, Int64Array, UInt64Array};
+use arrow::array::{ArrayRef, Int64Array};
 
 use super::float::Accumulator;
 use super::mode::{Digit, Mode};
 use super::program::ReadBack;
-use super::state::{AggregateSlots, BitFold, SUM_WORDS, Slot, SlotKind};
-use super::{Capacity, GpuAggregate, Outcome, values};
+use super::state::{AggregateSlots, BitFold, Slot, SlotKind};
+use super::{Capacity, GpuAggregate, Outcome, moments, values};
 use crate::aggregate::partial::{Partial, StateColumn};
 use crate::aggregate::{FloatSum, exact};
 use crate::error::{Error, Result};
@@ -26,9 +26,6 @@ const GROWTH: u64 = 4;
 
 /// More slots than this per row of input do not help: too many keys share a hash.
 const MOST_SLOTS_PER_ROW: u64 = 64;
-
-/// Words of the low part of an exact sum.
-const LOW_WORDS: usize = 8;
 
 /// The groups of a read-back: where each one's state is.
 struct Groups<'a> {
@@ -204,9 +201,15 @@ impl GpuAggregate {
                 Ok(StateColumn::Arrays(vec![Arc::new(words.map(word).collect::<Int64Array>())]))
             }
             AggregateSlots::Moments { sum, squares, count } => {
-                let sums = |at| exact_sums(groups.slot(slot(at)));
-                let counts: ArrayRef = Arc::new(UInt64Array::from(groups.counts(slot(count))));
-                Ok(StateColumn::Arrays(vec![counts, sums(sum), sums(squares)]))
+                let (sum, squares, counts) = (slot(sum), slot(squares), groups.counts(slot(count)));
+                let words = (groups.slot(sum), groups.slot(squares));
+                Ok(match (sum.kind, squares.kind) {
+                    (
+                        SlotKind::FloatSum { accumulator: sum },
+                        SlotKind::FloatSquares { accumulator: squares },
+                    ) => moments::of_floats((sum, squares), words, counts, self.spec.float_sum),
+                    _ => moments::of_integers(words, counts),
+                })
             }
             AggregateSlots::Set => Err(Error::invalid("an aggregate without a state of words")),
             AggregateSlots::Extreme { best, count } => {
@@ -217,20 +220,6 @@ impl GpuAggregate {
             }
         }
     }
-}
-
-/// Sums as the accumulators of moments have them: `high * 2^256 + low`, with `low` signed, lowest byte first.
-pub(super) fn exact_sums<'a>(sums: impl Iterator<Item = &'a [u32]>) -> ArrayRef {
-    let mut bytes = Vec::new();
-    for words in sums {
-        let sign = if words.last().is_some_and(|word| word >> 31 == 1) { u32::MAX } else { 0 };
-        let word = |at: usize| words.get(at).copied().unwrap_or(sign);
-        bytes.extend((0..LOW_WORDS).flat_map(|at| word(at).to_le_bytes()));
-        let high = u64::from(word(LOW_WORDS)) | u64::from(word(LOW_WORDS + 1)) << 32;
-        let borrowed = u64::from(word(LOW_WORDS - 1) >> 31);
-        bytes.extend(high.wrapping_add(borrowed).to_le_bytes());
-    }
-    Arc::new(FixedSizeBinaryArray::new(SUM_WORDS as i32 * 4, bytes.into(), None))
 }
 
 /// The word that an accumulator of bits has on the CPU: sign-extended, unsigned words bit for bit, booleans 0 and 1.

@@ -9,8 +9,8 @@
 //! CPU's and with spilled ones; a bare count would not. So the state is the CPU's own, bit for bit, sketches included.
 //!
 //! Bytes per row with v words of value: `4 * (3v + 5)` and a probe, as for keys of v + 1 words; down come the pairs alone.
-//! approx_distinct could keep registers on the device instead: 4096 words for each group, which pays for few groups of very
-//! many values only.
+//! approx_distinct has no registers on the device: they would take 4096 words for each group, and could not say which values
+//! a group of few has, of which the CPU's sketch is a list up to 384; so this way were needed beside them.
 
 use std::fmt::Write as _;
 use std::sync::Arc;

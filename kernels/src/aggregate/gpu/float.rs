@@ -1,49 +1,113 @@
-//! Exact float sums that come back from the device: two fixed-point numbers and flags, rounded once.
+//! Exact sums of floats and of their squares: fixed-point numbers, rounded once when a result leaves.
 //!
 //! ```text
-//! state:  [flags][positive: limbs words][negative: limbs words]     bit 0 is the smallest subnormal of the type
+//! sum:      [flags][positive: limbs words][negative: limbs words]    bit 0: the lowest bit of the smallest value
+//! squares:  [limbs words]                                            bit 0: that of its square
 //! ```
-//! The sum of all positive values and the sum of all negated negative ones are exact, so the one rounding here is the
-//! only one: the result is the correctly rounded sum, whatever the order of rows. (Kulisch's long accumulator, in `u32`
-//! words because WGSL's atomics have no more.)
+//! The sum of all positive values and the sum of all negated negative ones are exact, and so is the sum of squares: what is
+//! rounded here is rounded once, whatever the order of rows. (Kulisch's long accumulator, in `u32` words because WGSL's
+//! atomics have no more.)
+//!
+//! Where the exponents of a column were measured when it was packed, numbers are as wide as these and the rows need: 36
+//! bytes for a sum of values within 20 binary orders of magnitude. Otherwise they span the type's whole range: 548 bytes
+//! for a sum, 536 for squares. Widths are powers of two, so that data decide about few shaders.
 
 use crate::aggregate::exact::{Exact, special};
 use crate::aggregate::partial::LARGE_SCALE;
 
-/// How a float type lies in its accumulator.
+/// A float type.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) struct Accumulator {
-    /// Words of each of the two numbers: the type's whole range, and more than 40 bits for carries of as many rows.
-    pub limbs: usize,
-    /// Exponent of bit 0.
-    pub lowest_exponent: i32,
+pub(super) enum Format {
+    F32,
+    F64,
 }
 
-/// Float32: values reach from bit 0 (2^-149) to bit 276.
-pub(super) const FLOAT32: Accumulator = Accumulator { limbs: 10, lowest_exponent: -149 };
-/// Float64: values reach from bit 0 (2^-1074) to bit 2097.
-pub(super) const FLOAT64: Accumulator = Accumulator { limbs: 67, lowest_exponent: -1074 };
+impl Format {
+    fn significand_bits(self) -> u32 {
+        match self {
+            Format::F32 => 24,
+            Format::F64 => 53,
+        }
+    }
 
-// From bit 0 to the highest bit of the largest value, and 40 bits for rows.
-const _: () = assert!(FLOAT32.limbs * 32 >= 277 + 40 && FLOAT64.limbs * 32 >= 2098 + 40);
+    /// Least and greatest exponent of finite values, as their bits have it; 1 for subnormals.
+    fn exponents(self) -> (u32, u32) {
+        match self {
+            Format::F32 => (1, 0xfe),
+            Format::F64 => (1, 0x7fe),
+        }
+    }
+
+    /// Exponent of the lowest bit of values of exponent 1.
+    fn lowest(self) -> i32 {
+        match self {
+            Format::F32 => -149,
+            Format::F64 => -1074,
+        }
+    }
+}
+
+/// A fixed-point number for the sum of some rows' values, or of their squares.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(super) struct Accumulator {
+    pub format: Format,
+    /// Words of the number.
+    pub limbs: usize,
+    /// The least exponent that a value has, as its bits have it.
+    pub base: u32,
+    /// 1 for values, 2 for squares.
+    factors: u32,
+}
+
+/// Fewer words would save little.
+const LEAST_LIMBS: usize = 4;
+
+const MOST_LIMBS: usize = most_limbs(53, 2045, 2);
+
+/// Words for values of a whole type, and 64 bits for carries of as many rows.
+const fn most_limbs(significand_bits: u32, exponents: u32, factors: u32) -> usize {
+    (factors * (significand_bits + exponents) + 64).div_ceil(32) as usize
+}
 
 impl Accumulator {
-    /// Words of a state.
-    pub fn words(self) -> usize {
+    /// For `rows` values with `exponents`, or with any.
+    pub fn of_values(format: Format, exponents: Option<(u32, u32)>, rows: u64) -> Self {
+        Self::new(format, exponents, rows, 1)
+    }
+
+    /// For the squares of `rows` values with `exponents`, or with any.
+    pub fn of_squares(format: Format, exponents: Option<(u32, u32)>, rows: u64) -> Self {
+        Self::new(format, exponents, rows, 2)
+    }
+
+    fn new(format: Format, exponents: Option<(u32, u32)>, rows: u64, factors: u32) -> Self {
+        let (low, high) = format.exponents();
+        let (least, greatest) = exponents.unwrap_or((low, high));
+        let bits =
+            factors * (format.significand_bits() + greatest - least) + (u64::BITS - rows.leading_zeros());
+        let limbs = (bits.div_ceil(32) as usize).next_power_of_two().max(LEAST_LIMBS);
+        let most = most_limbs(format.significand_bits(), high - low, factors);
+        Accumulator { format, limbs: limbs.min(most), base: least, factors }
+    }
+
+    fn number(self, limbs: &[u32]) -> Exact {
+        let mut words = [0; MOST_LIMBS.div_ceil(2)];
+        for (word, limbs) in words.iter_mut().zip(limbs.chunks(2)) {
+            *word = limbs.iter().rev().fold(0, |word, &limb| word << 32 | u64::from(limb));
+        }
+        let lowest = self.format.lowest() + self.base as i32 - 1;
+        Exact::from_words(false, &words, self.factors as i32 * lowest)
+    }
+
+    /// Words of a sum of values.
+    pub fn sum_words(self) -> usize {
         1 + 2 * self.limbs
     }
 
-    /// The exact sum, and the flags of what is no number.
+    /// The exact sum of values, and the flags of what is no number.
     pub fn exact(self, state: &[u32]) -> (Exact, u8) {
-        let (positive, negative) = state[1..self.words()].split_at(self.limbs);
-        let number = |limbs: &[u32]| {
-            let mut words = [0; FLOAT64.limbs.div_ceil(2)];
-            for (word, limbs) in words.iter_mut().zip(limbs.chunks(2)) {
-                *word = limbs.iter().rev().fold(0, |word, &limb| word << 32 | u64::from(limb));
-            }
-            Exact::from_words(false, &words, self.lowest_exponent)
-        };
-        (number(positive).minus(&number(negative)), state[0] as u8)
+        let (positive, negative) = state[1..self.sum_words()].split_at(self.limbs);
+        (self.number(positive).minus(&self.number(negative)), state[0] as u8)
     }
 
     /// The sum, correctly rounded, in the two parts of [`crate::aggregate::partial::StateColumn::Float`]: the first one where
@@ -56,6 +120,11 @@ impl Accumulator {
         let sum = exact.to_f64();
         if sum.is_finite() { (sum, 0.0) } else { (0.0, exact.scaled(-LARGE_SCALE).to_f64()) }
     }
+
+    /// The exact sum of squares.
+    pub fn squares(self, state: &[u32]) -> Exact {
+        self.number(&state[..self.limbs])
+    }
 }
 
 #[cfg(test)]
@@ -63,15 +132,16 @@ mod tests {
     use super::*;
     use crate::aggregate::exact::{NAN, power_of_two};
 
-    /// What the device does, on the host: adds a value's significand at its bit.
-    fn deposit(accumulator: Accumulator, state: &mut [u32], significand: u64, offset: usize, negative: bool) {
-        let first = 1 + if negative { accumulator.limbs } else { 0 };
-        let mut addend = u128::from(significand) << (offset % 32);
-        let mut at = first + offset / 32;
-        while addend != 0 {
-            let sum = u64::from(state[at]) + u64::from(addend as u32);
-            state[at] = sum as u32;
-            addend = (addend >> 32) + u128::from(sum >> 32);
+    /// What the device does, on the host: adds a magnitude at its bit.
+    fn deposit(number: &mut [u32], magnitude: u128, offset: u32) {
+        let mut at = offset as usize / 32;
+        let (mut low, mut high) = (magnitude << (offset % 32), magnitude >> 1 >> (127 - offset % 32));
+        let mut carry = 0;
+        while low != 0 || high != 0 || carry != 0 {
+            let sum = u64::from(number[at]) + u64::from(low as u32) + carry;
+            number[at] = sum as u32;
+            carry = sum >> 32;
+            (low, high) = (low >> 32 | high << 96, high >> 32);
             at += 1;
         }
     }
@@ -82,20 +152,47 @@ mod tests {
         sum + large * power_of_two(LARGE_SCALE)
     }
 
-    fn sum_of(values: &[f64]) -> f64 {
-        let mut state = vec![0; FLOAT64.words()];
-        for value in values {
-            let bits = value.to_bits();
-            let exponent = (bits >> 52 & 0x7ff) as usize;
-            let fraction = bits & ((1 << 52) - 1);
-            if exponent == 0x7ff {
-                state[0] |= if fraction != 0 { u32::from(NAN) } else { 2 << (bits >> 63) };
-                continue;
+    /// Values that are no number left out: significand, exponent as the bits have it.
+    fn parts(value: f64) -> Option<(u128, u32)> {
+        let bits = value.to_bits();
+        let exponent = (bits >> 52 & 0x7ff) as u32;
+        let significand = bits & ((1 << 52) - 1) | u64::from(exponent != 0) << 52;
+        (exponent != 0x7ff).then_some((significand.into(), exponent.max(1)))
+    }
+
+    fn exponents(values: &[f64]) -> Option<(u32, u32)> {
+        let exponents =
+            values.iter().filter(|value| **value != 0.0).filter_map(|&value| Some(parts(value)?.1));
+        Some((exponents.clone().min().unwrap_or(1), exponents.max().unwrap_or(1)))
+    }
+
+    /// The sum, and the sum of squares, in a number as wide as these values need, and in the widest.
+    fn sums(values: &[f64]) -> [(f64, Exact); 2] {
+        [exponents(values), None].map(|exponents| {
+            let rows = values.len() as u64;
+            let sum = Accumulator::of_values(Format::F64, exponents, rows);
+            let squares = Accumulator::of_squares(Format::F64, exponents, rows);
+            let (mut state, mut squared) = (vec![0; sum.sum_words()], vec![0; squares.limbs]);
+            for &value in values {
+                let Some((significand, exponent)) = parts(value) else {
+                    state[0] |= if value.is_nan() { u32::from(NAN) } else { 2 << u32::from(value < 0.0) };
+                    continue;
+                };
+                if significand > 0 {
+                    let first = 1 + if value.is_sign_negative() { sum.limbs } else { 0 };
+                    deposit(&mut state[first..][..sum.limbs], significand, exponent - sum.base);
+                    deposit(&mut squared, significand * significand, 2 * (exponent - squares.base));
+                }
             }
-            let significand = fraction | if exponent == 0 { 0 } else { 1 << 52 };
-            deposit(FLOAT64, &mut state, significand, exponent.max(1) - 1, value.is_sign_negative());
-        }
-        whole(FLOAT64.parts(&state))
+            (whole(sum.parts(&state)), squares.squares(&squared))
+        })
+    }
+
+    fn sum_of(values: &[f64]) -> f64 {
+        let [(narrow, narrow_squares), (wide, wide_squares)] = sums(values);
+        assert_eq!(narrow.to_bits(), wide.to_bits());
+        assert_eq!(narrow_squares.minus(&wide_squares).to_f64(), 0.0);
+        wide
     }
 
     #[test]
@@ -161,15 +258,58 @@ mod tests {
             proptest::prop_assert_eq!(sum_of(&floats), exact as f64 * power_of_two(-40));
         }
 
+        /// Squares against products of exact numbers, which the CPU's sums are made of.
         #[test]
-        fn float32_agrees_with_integer_arithmetic(values in proptest::collection::vec((0u32..1 << 24, 0usize..60, proptest::bool::ANY), 0..100)) {
-            let mut state = vec![0; FLOAT32.words()];
+        fn squares_are_products(values in proptest::collection::vec(-1e200..1e200f64, 0..40), scale in -250..1i32) {
+            let values: Vec<f64> = values.iter().map(|value| value * power_of_two(scale)).collect();
+            let square = |&value: &f64| Exact::<104>::from_f64(value).times(&Exact::from_f64(value));
+            let expected = values.iter().map(square).fold(Exact::ZERO, |sum, square| sum.plus(&square));
+            for (_, squares) in sums(&values) {
+                proptest::prop_assert!(squares.minus(&expected).is_zero());
+            }
+        }
+
+        #[test]
+        fn float32_agrees_with_integer_arithmetic(values in proptest::collection::vec((0u32..1 << 24, 0u32..60, proptest::bool::ANY), 0..100)) {
+            let sum = Accumulator::of_values(Format::F32, None, 100);
+            let mut state = vec![0; sum.sum_words()];
             let mut exact = 0i128;
             for (significand, offset, negative) in values {
-                deposit(FLOAT32, &mut state, u64::from(significand), offset, negative);
+                let first = 1 + if negative { sum.limbs } else { 0 };
+                deposit(&mut state[first..][..sum.limbs], significand.into(), offset);
                 exact += (i128::from(significand) << offset) * if negative { -1 } else { 1 };
             }
-            proptest::prop_assert_eq!(whole(FLOAT32.parts(&state)), exact as f64 * power_of_two(-149));
+            proptest::prop_assert_eq!(whole(sum.parts(&state)), exact as f64 * power_of_two(-149));
         }
+    }
+
+    /// The largest values of the widest range fill a number, and no more.
+    #[test]
+    fn numbers_have_room_for_all_rows() {
+        for (format, exponents) in [
+            (Format::F64, Some((1000, 1010))),
+            (Format::F64, Some((1, 1))),
+            (Format::F64, None),
+            (Format::F32, Some((1, 254))),
+            (Format::F32, Some((127, 140))),
+            (Format::F32, None),
+        ] {
+            for rows in [1, 1000, (1 << 20) - 1, 1 << 20, u64::MAX] {
+                for (sums, factors) in [
+                    (Accumulator::of_values(format, exponents, rows), 1),
+                    (Accumulator::of_squares(format, exponents, rows), 2),
+                ] {
+                    let (least, greatest) = exponents.unwrap_or(format.exponents());
+                    let row_bits = u64::BITS - rows.leading_zeros();
+                    let bits = factors * (format.significand_bits() + greatest - least) + row_bits;
+                    assert!(sums.limbs * 32 >= bits as usize && sums.limbs <= MOST_LIMBS);
+                }
+            }
+        }
+        let usual = Accumulator::of_values(Format::F64, Some((1010, 1030)), 1 << 22);
+        assert_eq!((usual.limbs, usual.sum_words()), (4, 9));
+        assert_eq!(Accumulator::of_squares(Format::F64, Some((1010, 1030)), 1 << 22).limbs, 8);
+        assert_eq!(Accumulator::of_values(Format::F64, None, 1).limbs, 68);
+        assert_eq!(Accumulator::of_squares(Format::F64, None, 1).limbs, 134);
     }
 }

@@ -21,7 +21,8 @@
 //! ```
 //! - Sums of integers and decimals are numbers of as many words as range times rows needs, one included; the carry of a
 //!   word is told by what `atomicAdd` returned, so it is exact in any order. Measured ranges make most of them 2 words.
-//! - Sums of floats are fixed-point numbers over the whole exponent range (`float.rs`): exact, in integer atomics.
+//! - Sums of floats and of their squares are fixed-point numbers over the exponents that the data has (`float.rs`): exact,
+//!   in integer atomics.
 //! - Extremes are order-preserving words, one pass per word (`state.rs`); strings compare by rank in their dictionary.
 //! - Which mode runs is decided in `mode.rs`. The table needs no forward progress: a thread never waits for another, since
 //!   slots hold row numbers and keys were written by an earlier dispatch.
@@ -57,6 +58,7 @@ mod decode;
 mod distinct;
 mod float;
 mod mode;
+mod moments;
 mod program;
 mod stage;
 mod state;
@@ -364,9 +366,13 @@ impl Writer<'_> {
     }
 }
 
-/// Integers and decimals: their squares are summed exactly.
-fn is_exact(data_type: &DataType) -> bool {
-    data_type.is_integer() || (data_type.is_decimal() && !matches!(data_type, DataType::Decimal256(..)))
+/// Numbers whose squares are summed exactly.
+fn has_squares(data_type: &DataType) -> bool {
+    match data_type {
+        DataType::Float32 | DataType::Float64 => true,
+        DataType::Decimal256(..) => false,
+        other => other.is_integer() || other.is_decimal(),
+    }
 }
 
 /// Refuses functions without states on the device.
@@ -384,7 +390,7 @@ fn supports_function(aggregate: &Aggregate) -> Result<()> {
     match (function, aggregate.inputs.as_slice()) {
         (F::CountRows, []) | (F::Count | F::Min | F::Max, [_]) => Ok(()),
         (F::Sum | F::Avg, [operand]) if operand.data_type().is_numeric() => Ok(()),
-        (F::Variance { .. } | F::Stddev { .. }, [operand]) if is_exact(&operand.data_type()) => Ok(()),
+        (F::Variance { .. } | F::Stddev { .. }, [operand]) if has_squares(&operand.data_type()) => Ok(()),
         (F::Variance { .. } | F::Stddev { .. }, [operand]) => {
             refused(format!("{function} of {}", operand.data_type()))
         }

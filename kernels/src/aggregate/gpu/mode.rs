@@ -10,7 +10,7 @@
 //! the workgroup met first. Otherwise in device memory. Rows of a hash table are partitioned if the device's sample says
 //! that it outgrows the caches (`table.rs`, `aggregate/choose.wgsl`); a table over the budget is done in parts.
 
-use super::state::StateLayout;
+use super::state::{SlotKind, StateLayout};
 use crate::expr::wgsl::{Class, ValueInfo};
 
 /// Largest domain of a direct array. Its states are read back whole, so it should not be much larger than the number of
@@ -168,7 +168,7 @@ impl Site {
 
 /// A float accumulator is indexed by the value: registers cannot be.
 fn has_float_sum(layout: &StateLayout) -> bool {
-    layout.slots.iter().any(|slot| matches!(slot.kind, super::state::SlotKind::FloatSum { .. }))
+    layout.slots.iter().any(|slot| matches!(slot.kind, SlotKind::FloatSum { .. }))
 }
 
 fn previous_power_of_two(number: usize) -> usize {

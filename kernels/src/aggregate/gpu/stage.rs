@@ -6,7 +6,7 @@
 //!   3 plan, 4 state                                     3 row_keys, 4 row_slots
 //!   hash table: 5 row_slots, 6 table, 7 order
 //!
-//! plan:  [head][entries][digits: least, size per key][where the ranks of a slot start][ranks]
+//! plan:  [head][entries][digits: least, size per key][least exponent per float sum][where the ranks of a slot start][ranks]
 //! ```
 //! Domains, ranks and capacities are data; text depends on the shape of keys and states alone.
 
@@ -16,6 +16,7 @@ use std::sync::Arc;
 
 use pilaster_shaders::{Request, Root, Shader, Tier, shader};
 
+use super::float::{Accumulator, Format};
 use super::mode::{Digit, Mode, Site};
 use super::state::{BitFold, Entry, Merge, Part, SlotKind, StateLayout};
 use super::{WORKGROUP, values};
@@ -60,7 +61,7 @@ pub(super) fn accumulate(request: &PassRequest<'_>, exprs: GeneratedExprs) -> Re
         Mode::Hash => HASH_BINDINGS,
         _ => BINDINGS,
     });
-    if parts.iter().any(|part| matches!(part.slot.kind, SlotKind::FloatSum { .. })) {
+    if parts.iter().any(|part| float_base(part).is_some()) {
         text.push_str("//!use aggregate/float\n");
     }
     if parts.iter().any(|part| matches!(part.slot.kind, SlotKind::Squares { .. })) {
@@ -225,10 +226,9 @@ fn update(request: &PassRequest<'_>, plan: &Plan, infos: &[ValueInfo], part: &Pa
             greatest,
             &order_words(info, plan.ranks_at.get(&slot.operand).copied()),
         ),
-        (SlotKind::FloatSum { accumulator }, Some(info)) => {
-            let bits = if info.class == Class::F32 { 32 } else { 64 };
-            let (local, word, limbs) = (part.local, slot.first, accumulator.limbs);
-            format!("        float{bits}_add(group, {local}u, {word}u, value_{}, {limbs}u);\n", info.index)
+        (SlotKind::FloatSum { accumulator }, Some(info)) => float(plan, part, accumulator, "add", info),
+        (SlotKind::FloatSquares { accumulator }, Some(info)) => {
+            float(plan, part, accumulator, "add_square", info)
         }
         (SlotKind::Bits { fold, .. }, Some(info)) => fold_bits(part, fold, info),
         (SlotKind::Squares { limbs, words }, Some(info)) => squares(part, limbs, words, info),
@@ -251,6 +251,25 @@ fn add(part: &Part, addends: impl Iterator<Item = String>) -> String {
         };
     }
     text
+}
+
+/// Adds a float, or its square.
+fn float(plan: &Plan, part: &Part, accumulator: Accumulator, adds: &str, info: &ValueInfo) -> String {
+    let bits = if accumulator.format == Format::F32 { 32 } else { 64 };
+    let (local, word, limbs) = (part.local, part.slot.first, accumulator.limbs);
+    let base = plan.bases_at[&part.slot.first];
+    format!(
+        "        float{bits}_{adds}(group, {local}u, {word}u, value_{}, {limbs}u, plan[{base}u]);\n",
+        info.index
+    )
+}
+
+/// The least exponent of the values of a float sum.
+fn float_base(part: &Part) -> Option<u32> {
+    match part.slot.kind {
+        SlotKind::FloatSum { accumulator } | SlotKind::FloatSquares { accumulator } => Some(accumulator.base),
+        _ => None,
+    }
 }
 
 /// Joins the bits of a value, word by word. Values are sign-extended, and so is what their bits join to.
@@ -341,6 +360,8 @@ pub(super) fn group_of(keys: &[ValueInfo], digits: &[Digit], digits_at: usize) -
 struct Plan {
     words: Vec<u32>,
     digits_at: usize,
+    /// Per float sum, by the first word of its slot: the word that holds the least exponent.
+    bases_at: HashMap<usize, usize>,
     /// Per operand that is compared by rank: the word that holds where its ranks start.
     ranks_at: HashMap<Option<usize>, usize>,
 }
@@ -364,7 +385,12 @@ impl Plan {
         if let Mode::Direct { digits, .. } = request.mode {
             words.extend(digits.iter().flat_map(|Digit { least, size, .. }| [*least as u32, *size as u32]));
         }
-        let mut plan = Plan { words, digits_at, ranks_at: HashMap::new() };
+        let mut bases_at = HashMap::new();
+        for (part, base) in parts.iter().filter_map(|part| Some((part, float_base(part)?))) {
+            bases_at.insert(part.slot.first, words.len());
+            words.push(base);
+        }
+        let mut plan = Plan { words, digits_at, bases_at, ranks_at: HashMap::new() };
         plan.add_ranks(request, exprs, parts)?;
         Ok(plan)
     }

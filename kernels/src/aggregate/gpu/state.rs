@@ -8,6 +8,7 @@
 //! sum           by range x rows, two's compl. add with carry
 //! extreme       1 per 32 bits, highest first  max; complemented for min; 0 where no row came
 //! float sum     flags, positives, negatives   or; add with carry
+//! its squares   by exponents and rows         add with carry
 //! bits          1 per 32 bits                 or, complemented for and; xor
 //! squares       by range squared x rows       add with carry
 //! ```
@@ -20,7 +21,7 @@
 use std::collections::HashMap;
 
 use super::distinct::takes_set;
-use super::float;
+use super::float::{Accumulator, Format};
 use crate::aggregate::{AggregateFunction, AggregateSpec};
 use crate::error::{Backend, Error, Result};
 use crate::expr::Expr;
@@ -84,7 +85,9 @@ pub(super) enum SlotKind {
     /// The best value, as words in order.
     Extreme { greatest: bool, words: usize },
     /// An exact float sum.
-    FloatSum { accumulator: float::Accumulator },
+    FloatSum { accumulator: Accumulator },
+    /// An exact sum of squares of floats.
+    FloatSquares { accumulator: Accumulator },
     /// The bits of all values, joined.
     Bits { fold: BitFold, words: usize },
     /// An exact sum of squares, of values whose magnitudes have `limbs` words.
@@ -108,7 +111,8 @@ impl SlotKind {
             | SlotKind::Extreme { words, .. }
             | SlotKind::Bits { words, .. }
             | SlotKind::Squares { words, .. } => words,
-            SlotKind::FloatSum { accumulator } => accumulator.words(),
+            SlotKind::FloatSum { accumulator } => accumulator.sum_words(),
+            SlotKind::FloatSquares { accumulator } => accumulator.limbs,
         }
     }
 
@@ -308,8 +312,11 @@ impl Part {
     pub fn entries(&self, pass: usize) -> Vec<Entry> {
         let (local, word) = (self.local, self.slot.first);
         match self.slot.kind {
-            SlotKind::Count { words } | SlotKind::Sum { words } | SlotKind::Squares { words, .. } => {
-                vec![Entry { merge: Merge::Add, local, word, words }]
+            SlotKind::Count { .. }
+            | SlotKind::Sum { .. }
+            | SlotKind::Squares { .. }
+            | SlotKind::FloatSquares { .. } => {
+                vec![Entry { merge: Merge::Add, local, word, words: self.slot.kind.words() }]
             }
             SlotKind::Bits { fold, words } => {
                 let merge = if fold == BitFold::Xor { Merge::Xor } else { Merge::Or };
@@ -317,7 +324,7 @@ impl Part {
                 (0..words).map(bits).collect()
             }
             SlotKind::Extreme { .. } => vec![Entry { merge: Merge::Max, local, word: word + pass, words: 1 }],
-            SlotKind::FloatSum { accumulator: float::Accumulator { limbs, .. } } => {
+            SlotKind::FloatSum { accumulator: Accumulator { limbs, .. } } => {
                 let number =
                     |skip| Entry { merge: Merge::Add, local: local + skip, word: word + skip, words: limbs };
                 vec![Entry { merge: Merge::Or, local, word, words: 1 }, number(1), number(1 + limbs)]
@@ -338,10 +345,9 @@ pub(super) fn bit_fold(function: &AggregateFunction) -> Option<BitFold> {
 
 /// A sum wide enough for `rows` values of the operand's range, or of its class where no range is known.
 fn sum_kind(info: &ValueInfo, rows: u64) -> Result<SlotKind> {
-    match info.class {
-        Class::F32 => return Ok(SlotKind::FloatSum { accumulator: float::FLOAT32 }),
-        Class::F64 => return Ok(SlotKind::FloatSum { accumulator: float::FLOAT64 }),
-        _ => {}
+    if let Some(format) = format(info.class) {
+        let accumulator = Accumulator::of_values(format, info.exponents, rows);
+        return Ok(SlotKind::FloatSum { accumulator });
     }
     let value_bits = value_bits(info)?;
     // The product of two magnitudes has at most as many bits as both together; one more is the sign.
@@ -349,11 +355,23 @@ fn sum_kind(info: &ValueInfo, rows: u64) -> Result<SlotKind> {
     Ok(SlotKind::Sum { words })
 }
 
+fn format(class: Class) -> Option<Format> {
+    match class {
+        Class::F32 => Some(Format::F32),
+        Class::F64 => Some(Format::F64),
+        _ => None,
+    }
+}
+
 /// Words of the sums that accumulators of moments take over.
 pub(super) const SUM_WORDS: usize = 10;
 
 /// A sum of squares wide enough for `rows` values: below 2^256 times 2^63.
 fn squares_kind(info: &ValueInfo, rows: u64) -> Result<SlotKind> {
+    if let Some(format) = format(info.class) {
+        let accumulator = Accumulator::of_squares(format, info.exponents, rows);
+        return Ok(SlotKind::FloatSquares { accumulator });
+    }
     let value_bits = value_bits(info)?;
     let words = (2 * value_bits + bits(u128::from(rows)) + 1).div_ceil(32);
     if words > SUM_WORDS {

@@ -27,7 +27,7 @@ fn info(index: usize, class: Class, nullable: bool, range: Option<(i128, i128)>)
         Class::F32 => DataType::Float32,
         Class::F64 => DataType::Float64,
     };
-    ValueInfo { index, class, data_type, nullable, range, dictionary: None }
+    ValueInfo { index, class, data_type, nullable, range, exponents: None, dictionary: None }
 }
 
 fn aggregate(function: AggregateFunction, column: Option<usize>) -> Aggregate {
@@ -141,7 +141,7 @@ fn bits_come_back_as_the_accumulator_has_them() {
 #[test]
 fn sums_of_moments_have_a_signed_low_part() {
     let bytes = |words: &[u32]| {
-        let array = super::decode::exact_sums(std::iter::once(words));
+        let array = super::moments::integer_sums(std::iter::once(words));
         array.as_fixed_size_binary().value(0).to_vec()
     };
     let total = |low: i256, high: i64| [&low.to_le_bytes()[..], &high.to_le_bytes()].concat();

@@ -46,7 +46,7 @@
 //! # use pilaster_kernels::expr::wgsl::{self, ExprRequest};
 //! # use pilaster_kernels::gpu::column::DeviceColumns;
 //! # use pilaster_shaders::Tier;
-//! # let columns = DeviceColumns { layouts: vec![], ranges: vec![], dictionaries: vec![], batches: vec![] };
+//! # let columns = DeviceColumns { layouts: vec![], ranges: vec![], exponents: vec![], dictionaries: vec![], batches: vec![] };
 //! let generated = wgsl::generate(&ExprRequest { predicate: None, values: &[], columns: &columns, tier: &Tier::BASELINE, stage_words: 0 })?;
 //! let stage = r"
 //! @group(0) @binding(3) var<storage, read_write> kept: atomic<u32>;
@@ -179,6 +179,8 @@ pub struct ValueInfo {
     pub nullable: bool,
     /// Bounds of every valid value of the integer-like classes and of codes.
     pub range: Option<(i128, i128)>,
+    /// Exponents of a float column, as in [`DeviceColumns::exponents`].
+    pub exponents: Option<(u32, u32)>,
     /// What codes mean.
     pub dictionary: Option<Arc<Dictionary>>,
 }
@@ -383,6 +385,7 @@ fn write_value<'a>(writer: &mut Writer<'a>, index: usize, request: &ValueRequest
             data_type: DataType::Boolean,
             nullable: filter.is_some(),
             range: Some((1, 1)),
+            exponents: None,
             dictionary: None,
         });
     };
@@ -406,6 +409,10 @@ fn write_value<'a>(writer: &mut Writer<'a>, index: usize, request: &ValueRequest
         data_type: expr.data_type(),
         nullable: valid.is_some(),
         range: ranged.then_some((operand.range.min, operand.range.max)),
+        exponents: match expr {
+            Expr::Column { index, .. } => writer.columns.exponents.get(*index).copied().flatten(),
+            _ => None,
+        },
         dictionary: operand.dictionary,
     })
 }

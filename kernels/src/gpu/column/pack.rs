@@ -17,7 +17,8 @@ use rayon::prelude::*;
 
 use super::encoded::refused;
 use super::source::{
-    Source, Values, Word, append_low_bits, integer_bytes, measure, nulls_of, plain_source, with_values,
+    Source, Values, Word, append_low_bits, integer_bytes, measure, measure_exponents, nulls_of, plain_source,
+    with_values,
 };
 use super::strings::{Interner, is_text};
 use super::{
@@ -115,6 +116,10 @@ pub fn pack_encoded(
             .iter()
             .map(|prepared| prepared.as_ref().and_then(|prepared| prepared.range))
             .collect(),
+        exponents: prepared
+            .iter()
+            .map(|prepared| prepared.as_ref().and_then(|prepared| prepared.exponents))
+            .collect(),
         dictionaries: prepared
             .iter()
             .map(|prepared| prepared.as_ref().and_then(|prepared| prepared.dictionary.clone()))
@@ -198,6 +203,7 @@ fn decimal_scale(data_type: &DataType) -> Option<i8> {
 struct Prepared {
     layout: ColumnLayout,
     range: Option<(i128, i128)>,
+    exponents: Option<(u32, u32)>,
     dictionary: Option<Arc<Dictionary>>,
     sources: Vec<Source>,
     /// By arena, in place of sources.
@@ -212,9 +218,13 @@ fn prepare(arrays: &[&ArrayRef], data_type: &DataType) -> Result<Prepared> {
     let nullable = sources.iter().any(|source| source.nulls.is_some());
     let fixed = fixed_storage(data_type);
     let range = if fixed.is_some() { None } else { hull(sources.par_iter().filter_map(measure).collect()) };
+    let exponents = data_type.is_floating().then(|| {
+        let measured: Vec<_> = sources.par_iter().filter_map(measure_exponents).collect();
+        measured.into_iter().reduce(|a, b| (a.0.min(b.0), a.1.max(b.1))).unwrap_or((1, 1))
+    });
     let (storage, signed) = fixed.map_or_else(|| narrowest(range), |storage| (storage, false));
     let layout = ColumnLayout { data_type: data_type.clone(), storage, signed, nullable };
-    Ok(Prepared { layout, range, dictionary, sources, decodes: Vec::new() })
+    Ok(Prepared { layout, range, exponents, dictionary, sources, decodes: Vec::new() })
 }
 
 /// The storage of types that are not narrowed.
@@ -291,7 +301,7 @@ fn prepare_encoded(
     let (storage, signed) = fixed.map_or_else(|| narrowest(range), |storage| (storage, false));
     let layout = ColumnLayout { data_type: data_type.clone(), storage, signed, nullable };
     let decodes = decodes.into_iter().map(|(decode, corrupt)| (Arc::new(decode), corrupt)).collect();
-    Ok(Prepared { layout, range, dictionary, sources: Vec::new(), decodes })
+    Ok(Prepared { layout, range, exponents: None, dictionary, sources: Vec::new(), decodes })
 }
 
 /// One dictionary for the codes of all arenas.

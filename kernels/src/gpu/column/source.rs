@@ -5,7 +5,7 @@ use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::datatypes::{ArrowNativeType, DataType};
 
 use crate::error::{Backend, Error, Result};
-use crate::simd::lanes::{append, min_max_valid};
+use crate::simd::lanes::{append, finite_bounds, min_max_valid};
 
 /// Width of the types that are integers to a machine.
 pub(super) fn integer_bytes(data_type: &DataType) -> Option<u64> {
@@ -101,6 +101,36 @@ pub(super) fn measure(source: &Source) -> Option<(i128, i128)> {
         let range = min_max_valid(values, source.nulls.as_ref());
         range.map(|(low, high)| (widen(low), widen(high)))
     }, _ => None)
+}
+
+/// Least and greatest exponent of the valid values, which are floats: finite ones beside zero, 1 for subnormals.
+pub(super) fn measure_exponents(source: &Source) -> Option<(u32, u32)> {
+    let nulls = source.nulls.as_ref();
+    let exponent = |magnitude: u64, fraction_bits: u32| ((magnitude >> fraction_bits) as u32).max(1);
+    match &source.values {
+        Values::U32(bits) => {
+            let magnitude = |bits: u32| u64::from(bits & (u32::MAX >> 1));
+            let bounds = bounds_valid(bits, nulls, magnitude, f32::INFINITY.to_bits().into());
+            bounds.map(|(least, greatest)| (exponent(least, 23), exponent(greatest, 23)))
+        }
+        Values::U64(bits) => {
+            let bounds = bounds_valid(bits, nulls, |bits| bits & (u64::MAX >> 1), f64::INFINITY.to_bits());
+            bounds.map(|(least, greatest)| (exponent(least, 52), exponent(greatest, 52)))
+        }
+        _ => None,
+    }
+}
+
+fn bounds_valid<T: Copy>(
+    values: &[T],
+    nulls: Option<&NullBuffer>,
+    magnitude: impl Fn(T) -> u64 + Copy,
+    infinity: u64,
+) -> Option<(u64, u64)> {
+    let Some(nulls) = nulls else { return finite_bounds(values, magnitude, infinity) };
+    let runs = nulls.valid_slices().map(|(start, end)| &values[start..end]);
+    let bounds = runs.filter_map(|run| finite_bounds(run, magnitude, infinity));
+    bounds.reduce(|a, b| (a.0.min(b.0), a.1.max(b.1)))
 }
 
 fn widen(value: impl Into<i128>) -> i128 {

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use arrow::array::{
-    Array, ArrayRef, AsArray, BooleanArray, Decimal64Array, Decimal128Array, DictionaryArray, Float64Array,
-    Int32Array, Int64Array, StringArray, StringViewArray, UInt64Array,
+    Array, ArrayRef, AsArray, BooleanArray, Decimal64Array, Decimal128Array, DictionaryArray, Float32Array,
+    Float64Array, Int32Array, Int64Array, StringArray, StringViewArray, UInt64Array,
 };
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::{DataType, Int32Type};
@@ -129,6 +129,43 @@ proptest! {
         let packed = pack_one(&[array.slice(cut, rows.len() - cut)], &DataType::Boolean, WIDE);
         let expected: Vec<Option<i128>> = rows[cut..].iter().map(|row| row.map(i128::from)).collect();
         prop_assert_eq!(unpack(&packed, 0), expected);
+    }
+}
+
+proptest! {
+    /// Of valid values that are finite and not zero, whatever lies under nulls and outside of a slice.
+    #[test]
+    fn exponents_are_those_of_the_values(
+        batches in prop::collection::vec(prop::collection::vec((any::<u64>(), 0u8..6), 0..70), 0..4), cut in 0usize..8,
+    ) {
+        let edges = [0.0, -0.0, f64::NAN, f64::NEG_INFINITY].map(f64::to_bits);
+        let value = |(bits, draw): &(u64, u8)| match draw {
+            0 => edges[(bits % 4) as usize],
+            1 => bits >> 12,
+            _ => *bits,
+        };
+        let arrays = |narrow: bool| -> Vec<ArrayRef> {
+            let array = |rows: &Vec<(u64, u8)>| -> ArrayRef {
+                let nulls: NullBuffer = rows.iter().map(|(bits, _)| bits % 5 > 0).collect();
+                let values = rows.iter().map(|row| f64::from_bits(value(row)));
+                match narrow {
+                    true => Arc::new(Float32Array::new(values.map(|value| value as f32).collect(), Some(nulls))),
+                    false => Arc::new(Float64Array::new(values.collect(), Some(nulls))),
+                }
+            };
+            batches.iter().map(array).map(|array| array.slice(cut.min(array.len()), array.len() - cut.min(array.len()))).collect()
+        };
+        let kept = batches.iter().flat_map(|rows| rows.iter().skip(cut)).filter(|(bits, _)| bits % 5 > 0);
+        let values: Vec<f64> = kept.map(|row| f64::from_bits(value(row))).collect();
+        let hull = |exponents: Vec<u32>| {
+            Some((exponents.iter().copied().min().unwrap_or(1), exponents.iter().copied().max().unwrap_or(1)))
+        };
+        let double = values.iter().filter(|value| value.is_finite() && **value != 0.0);
+        let double = double.map(|value| ((value.to_bits() >> 52 & 0x7ff) as u32).max(1)).collect();
+        prop_assert_eq!(pack_one(&arrays(false), &DataType::Float64, WIDE).exponents[0], hull(double));
+        let single = values.iter().map(|value| *value as f32).filter(|value| value.is_finite() && *value != 0.0);
+        let single = single.map(|value| (value.to_bits() >> 23 & 0xff).max(1)).collect();
+        prop_assert_eq!(pack_one(&arrays(true), &DataType::Float32, WIDE).exponents[0], hull(single));
     }
 }
 

@@ -24,7 +24,7 @@
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use super::{AggregateSpec, CpuAggregate};
+use super::AggregateSpec;
 use crate::error::Result;
 use crate::keys::RowHasher;
 use crate::memory::{Grant, Reserve, Spill};
@@ -169,14 +169,6 @@ impl PartitionedAggregate {
     /// As of [`super::CpuAggregate::new`].
     pub fn worker(&self, spec: &Arc<AggregateSpec>) -> Result<Worker> {
         Worker::new(Arc::clone(&self.level), Arc::clone(spec), 0)
-    }
-
-    /// A worker that starts with the groups of a table.
-    ///
-    /// # Errors
-    /// As of [`super::CpuAggregate::new`].
-    pub fn adopt(&self, table: CpuAggregate) -> Result<Worker> {
-        Worker::of_table(Arc::clone(&self.level), table, 0)
     }
 
     /// All rows are in: what is left to do, in parts.

@@ -43,6 +43,9 @@ pub struct Worker {
 /// A batch of so few rows is staged where there is no room for it in an empty table.
 const LEAST_ROWS: usize = 32;
 
+/// States that go to the table, or to a run, as one: a table is only so much larger than what it should freeze at.
+const STATES_AT_ONCE: usize = 1 << 14;
+
 /// Whether a batch can go to the table.
 enum Room {
     /// What it may take is held.
@@ -67,10 +70,6 @@ enum Phase {
 impl Worker {
     pub(super) fn new(level: Arc<Level>, spec: Arc<AggregateSpec>, expected: usize) -> Result<Self> {
         let table = table(&level, &spec, expected)?;
-        Self::of_table(level, table, expected)
-    }
-
-    pub(super) fn of_table(level: Arc<Level>, table: CpuAggregate, expected: usize) -> Result<Self> {
         let form = level.shared.form(&table.spec)?;
         let pending = Loose::new(Kind::Rows(Arc::clone(&form)));
         let pending_grant = level.grant();
@@ -321,6 +320,23 @@ impl Worker {
         let mut states = Loose::new(Kind::States(spec));
         states.push(batch.columns().to_vec(), batch.num_rows());
         Ok(states)
+    }
+
+    /// Adds the groups and states of a partial, wherever these were computed. What there is no room for goes to disk.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] for a partial of another aggregation; else as of [`Worker::consume_at`].
+    pub fn consume_partial(&mut self, partial: Partial) -> Result<()> {
+        if self.table.index.is_none() {
+            return self.table.merge_partial(&partial);
+        }
+        let spec = Arc::clone(&self.table.spec);
+        let batch = partial.into_batch(&spec)?;
+        for from in (0..batch.num_rows()).step_by(STATES_AT_ONCE) {
+            let states = batch.slice(from, STATES_AT_ONCE.min(batch.num_rows() - from));
+            self.consume_states(&spec, states.columns().to_vec(), states.num_rows())?;
+        }
+        Ok(())
     }
 
     /// Adds groups and states that a run holds.

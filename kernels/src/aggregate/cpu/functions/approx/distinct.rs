@@ -9,6 +9,7 @@ use std::sync::Arc;
 use arrow::array::{Array, ArrayRef, AsArray, LargeBinaryArray};
 use arrow::datatypes::{DataType, i256};
 
+use super::counted;
 use super::hyperloglog::{Sketches, coupon};
 use super::murmur::hash;
 use crate::aggregate::Aggregate;
@@ -39,18 +40,11 @@ impl ApproxDistinct {
     fn add(
         &mut self,
         rows: &Rows,
-        nulls: &LaneColumn,
+        column: &LaneColumn,
         of: impl Fn(usize) -> u32,
         grant: &mut Grant,
     ) -> Result<()> {
-        let valid = |row: &usize| nulls.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row));
-        for row in (0..nulls.rows).filter(valid) {
-            let group = rows.group(row) as u32;
-            if group > 0 {
-                self.sketches.add(group, of(row), grant)?;
-            }
-        }
-        Ok(())
+        counted(rows, column).try_for_each(|(row, group)| self.sketches.add(group, of(row), grant))
     }
 }
 

@@ -19,6 +19,7 @@ use arrow::array::{Array, ArrayRef, AsArray, Float64Array, Int64Array, UInt8Arra
 use arrow::datatypes::{DataType, Int64Type, UInt8Type, UInt64Type, i256};
 
 use super::super::lists::{elements, list_type, lists};
+use super::counted;
 use crate::aggregate::cpu::accumulator::{Accumulator, Rows};
 use crate::aggregate::cpu::finish;
 use crate::aggregate::{Aggregate, AggregateFunction};
@@ -96,14 +97,9 @@ impl ApproxPercentile {
         value: impl Fn(usize) -> f64,
         grant: &mut Grant,
     ) -> Result<()> {
-        let valid = |row: &usize| column.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(*row));
-        for row in (0..column.rows).filter(valid) {
-            let group = rows.group(row) as u32;
-            if group > 0 {
-                self.add(Bucket { group, least: float::to_ordered(value(row)), count: 1 }, grant)?;
-            }
-        }
-        Ok(())
+        counted(rows, column).try_for_each(|(row, group)| {
+            self.add(Bucket { group, least: float::to_ordered(value(row)), count: 1 }, grant)
+        })
     }
 
     #[inline]

@@ -15,7 +15,7 @@
 use std::sync::Arc;
 
 use arrow::array::{ArrayRef, AsArray, Float64Array};
-use arrow::datatypes::Float64Type;
+use arrow::datatypes::{DataType, Float64Type};
 
 use super::Term;
 use super::operand::Columns;
@@ -24,18 +24,13 @@ use crate::aggregate::cpu::fold::Target;
 use crate::error::Result;
 use crate::memory::Grant;
 
-/// Columns of a state: centre, sum and squares.
-pub(super) const SPREAD_COLUMNS: usize = 3;
-/// Centres, sums, squares of x and of y, products.
-pub(super) const PAIR_COLUMNS: usize = 7;
-
 /// Rows summed in registers where all go to one group.
 const BLOCK: usize = 1024;
 const LANES: usize = 8;
 
 /// A group's deviations.
 #[derive(Debug, Clone, Copy, Default)]
-struct Spread {
+pub(super) struct Spread {
     count: u64,
     centre: f64,
     sum: f64,
@@ -123,28 +118,23 @@ fn spread_of(values: &[f64]) -> Spread {
     Spread { count: values.len() as u64, centre, sum: sums.iter().sum(), squares: squares.iter().sum() }
 }
 
-/// Deviations of one operand per group; item 0 is the sink.
-#[derive(Debug)]
-pub(super) struct Spreads {
-    term: Term,
-    groups: Vec<Spread>,
+/// Deviations per group; item 0 is the sink.
+#[derive(Debug, Default)]
+pub(super) struct Deviations<S> {
+    groups: Vec<S>,
 }
 
-impl Spreads {
+impl Deviations<Spread> {
     /// Of x or of y.
-    pub(super) fn new(term: Term) -> Self {
-        Self { term, groups: Vec::new() }
-    }
-
     pub(super) fn add(
         &mut self,
-        columns: &Columns,
+        (term, columns): (Term, &Columns),
         target: Target,
         groups: usize,
         grant: &mut Grant,
     ) -> Result<()> {
         grant.resize(&mut self.groups, groups + 1, Spread::default())?;
-        let values = columns.factors(self.term).0.floats();
+        let values = columns.factors(term).0.floats();
         match target {
             Target::One => {
                 values.chunks(BLOCK).for_each(|values| self.groups[1].merge(spread_of(values)));
@@ -163,33 +153,11 @@ impl Spreads {
         let about = spread.about_mean();
         Floats { xx: about, yy: about, ..Floats::default() }
     }
-
-    pub(super) fn states(&self, groups: usize) -> Vec<ArrayRef> {
-        let column = |get: fn(&Spread) -> f64| columns(groups, &self.groups, get);
-        vec![column(|group| group.centre), column(|group| group.sum), column(|group| group.squares)]
-    }
-
-    pub(super) fn merge(
-        &mut self,
-        states: &[ArrayRef],
-        counts: &[u64],
-        numbers: &[u32],
-        groups: usize,
-        grant: &mut Grant,
-    ) -> Result<()> {
-        grant.resize(&mut self.groups, groups + 1, Spread::default())?;
-        let state = |column: usize, row: usize| states[column].as_primitive::<Float64Type>().value(row);
-        for (row, (&count, &group)) in counts.iter().zip(numbers).enumerate() {
-            let other = Spread { count, centre: state(0, row), sum: state(1, row), squares: state(2, row) };
-            self.groups[group as usize].merge(other);
-        }
-        Ok(())
-    }
 }
 
 /// A group's deviations of two operands.
 #[derive(Debug, Clone, Copy, Default)]
-struct Pair {
+pub(super) struct Pair {
     x: Spread,
     /// Its count is that of x.
     y: Spread,
@@ -252,13 +220,7 @@ impl Spread {
     }
 }
 
-/// Deviations of two operands per group; item 0 is the sink.
-#[derive(Debug, Default)]
-pub(super) struct Pairs {
-    groups: Vec<Pair>,
-}
-
-impl Pairs {
+impl Deviations<Pair> {
     pub(super) fn add(
         &mut self,
         columns: &Columns,
@@ -287,20 +249,73 @@ impl Pairs {
         let xy = products - x.sum * (y.sum / x.count as f64);
         Floats { mean_x: x.mean(), mean_y: y.mean(), xx: x.about_mean(), yy: y.about_mean(), xy }
     }
+}
 
-    pub(super) fn states(&self, groups: usize) -> Vec<ArrayRef> {
-        let column = |get: fn(&Pair) -> f64| columns(groups, &self.groups, get);
-        vec![
-            column(|group| group.x.centre),
-            column(|group| group.x.sum),
-            column(|group| group.x.squares),
-            column(|group| group.y.centre),
-            column(|group| group.y.sum),
-            column(|group| group.y.squares),
-            column(|group| group.products),
-        ]
+/// A group's state as columns of floats, beside its count.
+pub(super) trait State: Copy + Default {
+    const COLUMNS: usize;
+
+    fn column(&self, at: usize) -> f64;
+
+    fn of_columns(count: u64, column: impl Fn(usize) -> f64) -> Self;
+
+    fn join(&mut self, other: Self);
+}
+
+/// Centre, sum and squares.
+impl State for Spread {
+    const COLUMNS: usize = 3;
+
+    fn column(&self, at: usize) -> f64 {
+        [self.centre, self.sum, self.squares][at]
     }
 
+    fn of_columns(count: u64, column: impl Fn(usize) -> f64) -> Self {
+        Spread { count, centre: column(0), sum: column(1), squares: column(2) }
+    }
+
+    fn join(&mut self, other: Self) {
+        self.merge(other);
+    }
+}
+
+/// Those of x and of y, and the products.
+impl State for Pair {
+    const COLUMNS: usize = 7;
+
+    fn column(&self, at: usize) -> f64 {
+        match at {
+            0..3 => self.x.column(at),
+            3..6 => self.y.column(at - 3),
+            _ => self.products,
+        }
+    }
+
+    fn of_columns(count: u64, column: impl Fn(usize) -> f64) -> Self {
+        let spread = |first: usize| Spread::of_columns(count, |at| column(first + at));
+        Pair { x: spread(0), y: spread(3), products: column(6) }
+    }
+
+    fn join(&mut self, other: Self) {
+        self.merge(other);
+    }
+}
+
+impl<S: State> Deviations<S> {
+    pub(super) fn state_types(&self) -> Vec<DataType> {
+        vec![DataType::Float64; S::COLUMNS]
+    }
+
+    /// Of groups `1..=groups`.
+    pub(super) fn states(&self, groups: usize) -> Vec<ArrayRef> {
+        let state = |group: usize| self.groups.get(group).copied().unwrap_or_default();
+        let column = |at: usize| -> ArrayRef {
+            Arc::new(Float64Array::from_iter_values((1..=groups).map(|group| state(group).column(at))))
+        };
+        (0..S::COLUMNS).map(column).collect()
+    }
+
+    /// Joins [`Deviations::states`] of other groups: row `i` to group `numbers[i]`.
     pub(super) fn merge(
         &mut self,
         states: &[ArrayRef],
@@ -309,24 +324,11 @@ impl Pairs {
         groups: usize,
         grant: &mut Grant,
     ) -> Result<()> {
-        grant.resize(&mut self.groups, groups + 1, Pair::default())?;
-        let state = |column: usize, row: usize| states[column].as_primitive::<Float64Type>().value(row);
+        grant.resize(&mut self.groups, groups + 1, S::default())?;
         for (row, (&count, &group)) in counts.iter().zip(numbers).enumerate() {
-            let spread = |first: usize| Spread {
-                count,
-                centre: state(first, row),
-                sum: state(first + 1, row),
-                squares: state(first + 2, row),
-            };
-            let other = Pair { x: spread(0), y: spread(3), products: state(6, row) };
-            self.groups[group as usize].merge(other);
+            let column = |at: usize| states[at].as_primitive::<Float64Type>().value(row);
+            self.groups[group as usize].join(S::of_columns(count, column));
         }
         Ok(())
     }
-}
-
-/// A column of groups `1..=groups`.
-fn columns<S: Copy + Default>(groups: usize, states: &[S], get: fn(&S) -> f64) -> ArrayRef {
-    let value = |group: usize| get(&states.get(group).copied().unwrap_or_default());
-    Arc::new(Float64Array::from_iter_values((1..=groups).map(value)))
 }

@@ -35,7 +35,7 @@ mod result;
 mod tests;
 
 use exact::ExactMoments;
-use fast::{Pairs, Spreads};
+use fast::{Deviations, Pair, Spread};
 use operand::{Columns, Operands};
 
 /// The state of one such aggregate.
@@ -53,8 +53,8 @@ pub(super) struct Moments {
 enum Kept {
     Nothing,
     Exact(ExactMoments),
-    Spreads(Spreads),
-    Pairs(Pairs),
+    Spreads(Term, Deviations<Spread>),
+    Pairs(Deviations<Pair>),
 }
 
 /// Which sums a function is made of.
@@ -93,8 +93,8 @@ impl Moments {
                 Kept::Exact(ExactMoments::new(terms, &operands, float_sum))
             }
             _ if operands.are_integers() => Kept::Exact(ExactMoments::new(terms, &operands, float_sum)),
-            (2, FloatSum::Fast) => Kept::Spreads(Spreads::new(terms[0])),
-            (_, FloatSum::Fast) => Kept::Pairs(Pairs::default()),
+            (2, FloatSum::Fast) => Kept::Spreads(terms[0], Deviations::default()),
+            (_, FloatSum::Fast) => Kept::Pairs(Deviations::default()),
         };
         Ok(Self { aggregate: aggregate.clone(), operands, counts: Vec::new(), kept })
     }
@@ -105,7 +105,7 @@ impl Moments {
         match &self.kept {
             Kept::Nothing => None,
             Kept::Exact(sums) => sums.result(group, count, function, &self.operands),
-            Kept::Spreads(spreads) => result::of_floats(function, count, &spreads.get(group)),
+            Kept::Spreads(_, spreads) => result::of_floats(function, count, &spreads.get(group)),
             Kept::Pairs(pairs) => result::of_floats(function, count, &pairs.get(group)),
         }
     }
@@ -119,7 +119,7 @@ impl Accumulator for Moments {
         match &mut self.kept {
             Kept::Nothing => {}
             Kept::Exact(sums) => sums.add(&columns, target, rows.groups, grant)?,
-            Kept::Spreads(spreads) => spreads.add(&columns, target, rows.groups, grant)?,
+            Kept::Spreads(term, spreads) => spreads.add((*term, &columns), target, rows.groups, grant)?,
             Kept::Pairs(pairs) => pairs.add(&columns, target, rows.groups, grant)?,
         }
         grant.resize(&mut self.counts, rows.groups + 1, 0)?;
@@ -134,8 +134,8 @@ impl Accumulator for Moments {
         let kept = match &self.kept {
             Kept::Nothing => Vec::new(),
             Kept::Exact(sums) => sums.state_types(),
-            Kept::Spreads(_) => vec![DataType::Float64; fast::SPREAD_COLUMNS],
-            Kept::Pairs(_) => vec![DataType::Float64; fast::PAIR_COLUMNS],
+            Kept::Spreads(_, spreads) => spreads.state_types(),
+            Kept::Pairs(pairs) => pairs.state_types(),
         };
         [vec![DataType::UInt64], kept].concat()
     }
@@ -146,7 +146,7 @@ impl Accumulator for Moments {
         let kept = match &self.kept {
             Kept::Nothing => Vec::new(),
             Kept::Exact(sums) => sums.states(groups),
-            Kept::Spreads(spreads) => spreads.states(groups),
+            Kept::Spreads(_, spreads) => spreads.states(groups),
             Kept::Pairs(pairs) => pairs.states(groups),
         };
         Ok([vec![counts], kept].concat())
@@ -173,7 +173,7 @@ impl Accumulator for Moments {
         match &mut self.kept {
             Kept::Nothing => {}
             Kept::Exact(sums) => sums.merge(kept, numbers, groups, grant)?,
-            Kept::Spreads(spreads) => spreads.merge(kept, counts, numbers, groups, grant)?,
+            Kept::Spreads(_, spreads) => spreads.merge(kept, counts, numbers, groups, grant)?,
             Kept::Pairs(pairs) => pairs.merge(kept, counts, numbers, groups, grant)?,
         }
         for (&count, &group) in counts.iter().zip(numbers) {
