@@ -1,86 +1,210 @@
-//! CPU path: keys normalised to bits, the row index packed in, sorted by value and never through an index.
+//! CPU path: rows are ordered by 64-bit words of their keys, the row's place packed in; never through an index.
 //!
 //! ```text
-//! key bits + index bits <= 64:  sort u64 = key << index_bits | row           (rows unpack from the low bits)
-//! key bits <= 64:               sort (u64 key, u32 row)
-//! wider:                        sort (u64 prefix, u32 row), ties by the remaining words of the two rows
+//! run = rows whose keys agree in the words before its cursor        at first: all rows, first word
+//! words of the run   all equal               -> the same run, next word (of strings: behind the common prefix)
+//!                    in order, or reversed   -> as they lie
+//!                    few                     -> sort u64 = word << bits | place, or (word, place) where that is too wide
+//!                    many                    -> radix: partitions by the top bits, each then like a few (`radix`)
+//! rows that agree in the word and have more of them are runs again
 //! ```
-//! The row is the last component of every comparison, so an unstable sort gives the stable order. A small `fetch`
-//! selects before it sorts.
+//! A row's place in its run is the last component of every comparison, so unstable sorts give the stable order. A small
+//! `fetch` drops rows before they are sorted (`top`).
+//!
+//! Bytes per row for one word of 64 bits: 8 for the word, 12 out and in for the partition, 4 for the order; four rows'
+//! worth of key, of which none is read at random.
 
 use arrow::array::ArrayRef;
-use rayon::slice::ParallelSliceMut;
 
-use super::SortKey;
+use super::{SortKey, radix, top};
 use crate::error::{Error, Result};
-use crate::keys::order::{KeyWords, order_words};
+use crate::keys::order::{Cursor, KeySequence, Rows};
+use crate::simd::lanes;
 
-/// Rows from which a sort is spread over the pool: below, a split costs more than it saves.
-const PARALLEL_ROWS: usize = 1 << 16;
+/// Rows from which a run is spread over the pool: below, a split costs more than it saves.
+pub(super) const PARALLEL_ROWS: usize = 1 << 16;
+
+/// Rows up to which comparing keys beats making words of them.
+const COMPARED_ROWS: usize = 12;
 
 /// Row indices of `columns` in the order of `keys`, the first `fetch` of them where given. Rows with equal keys keep
-/// their order. Floats sort in the total order (NaN greatest, -0.0 = 0.0), strings and binaries by bytes.
+/// their order. Floats sort in the total order (NaN greatest, -0.0 = 0.0), strings and binaries by bytes. Large inputs
+/// are spread over the current rayon pool; the result does not depend on it.
 ///
 /// # Errors
 /// [`Error::InvalidInput`] where a key names a column that is not there, columns differ in length, or rows exceed
 /// `u32`; [`Error::Unsupported`] for nested key types.
 pub fn sort_to_indices(columns: &[ArrayRef], keys: &[SortKey], fetch: Option<usize>) -> Result<Vec<u32>> {
     let rows = columns.first().map_or(0, |column| column.len());
-    if u32::try_from(rows).is_err() {
-        return Err(Error::invalid(format!("{rows} rows in one batch")));
-    }
+    let end = u32::try_from(rows).map_err(|_| Error::invalid(format!("{rows} rows in one batch")))?;
+    let sequence = KeySequence::new(columns, keys)?;
     let keep = fetch.map_or(rows, |fetch| fetch.min(rows));
-    let words = order_words(columns, keys)?;
-    if keep == 0 {
-        return Ok(Vec::new());
-    }
-    let index_bits = usize::BITS - (rows - 1).leading_zeros();
-    if words.bits == 0 {
-        return Ok((0..keep as u32).collect());
-    }
-    if words.bits + index_bits <= u64::BITS {
-        return Ok(sort_packed(&words, index_bits, keep));
-    }
-    Ok(sort_prefixed(&words, keep))
+    let mut order = match top::candidates(&sequence, rows, keep) {
+        Some(candidates) => candidates,
+        None => (0..end).collect(),
+    };
+    sort_rows(&sequence, &mut order);
+    order.truncate(keep);
+    Ok(order)
 }
 
-fn sort_packed(words: &KeyWords, index_bits: u32, keep: usize) -> Vec<u32> {
-    let shift = u64::BITS - words.bits;
-    let mut packed: Vec<u64> =
-        (0..words.rows).map(|row| (words.prefix(row) >> shift) << index_bits | row as u64).collect();
-    order_first(&mut packed, keep, |a, b| a.cmp(b));
-    let mask = (1u64 << index_bits) - 1;
-    packed.iter().map(|&packed| (packed & mask) as u32).collect()
+/// Rows that agree before `cursor`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Run {
+    pub(super) start: usize,
+    pub(super) len: usize,
+    pub(super) cursor: Cursor,
 }
 
-fn sort_prefixed(words: &KeyWords, keep: usize) -> Vec<u32> {
-    let mut pairs: Vec<(u64, u32)> = (0..words.rows).map(|row| (words.prefix(row), row as u32)).collect();
-    if words.width <= 2 {
-        order_first(&mut pairs, keep, |a, b| a.cmp(b));
-    } else {
-        order_first(&mut pairs, keep, |a, b| {
-            let tail = || words.tail(a.1 as usize).cmp(words.tail(b.1 as usize));
-            a.0.cmp(&b.0).then_with(tail).then_with(|| a.1.cmp(&b.1))
-        });
+/// Orders `rows`, which ascend.
+fn sort_rows(sequence: &KeySequence, rows: &mut [u32]) {
+    let mut left = vec![Run { start: 0, len: rows.len(), cursor: Cursor::default() }];
+    let mut scratch = Scratch::default();
+    while let Some(run) = left.pop() {
+        let rows = &mut rows[run.start..run.start + run.len];
+        if run.len < PARALLEL_ROWS {
+            scratch.sort(sequence, run.cursor, rows);
+        } else if !sequence.is_end(run.cursor) {
+            let large = radix::sort(sequence, run.cursor, rows);
+            left.extend(large.into_iter().map(|part| Run { start: run.start + part.start, ..part }));
+        }
     }
-    pairs.iter().map(|pair| pair.1).collect()
 }
 
-/// Leaves the `keep` first items in order. `compare` is total, with no two items equal.
-fn order_first<T: Send>(
-    items: &mut Vec<T>,
-    keep: usize,
-    compare: impl Fn(&T, &T) -> std::cmp::Ordering + Sync + Copy,
-) {
-    if keep < items.len() {
-        items.select_nth_unstable_by(keep, compare);
-        items.truncate(keep);
+/// Sorts runs one after the other, in memory that it keeps.
+#[derive(Debug, Default)]
+pub(super) struct Scratch {
+    left: Vec<Run>,
+    words: Vec<u64>,
+    /// Words with their places, where both fit one integer, and where they do not.
+    packed: Vec<u64>,
+    pairs: Vec<(u64, u32)>,
+    rows: Vec<u32>,
+}
+
+impl Scratch {
+    /// Orders `rows`, which ascend and agree before `cursor`.
+    pub(super) fn sort(&mut self, sequence: &KeySequence, cursor: Cursor, rows: &mut [u32]) {
+        self.push(sequence, Run { start: 0, len: rows.len(), cursor }, rows);
+        while let Some(run) = self.left.pop() {
+            let rows = &mut rows[run.start..run.start + run.len];
+            let mut words = std::mem::take(&mut self.words);
+            words.clear();
+            words.resize(run.len, 0);
+            sequence.words(run.cursor, &Rows::List(rows), &mut words);
+            self.order(sequence, run, rows, &mut words);
+            self.words = words;
+        }
     }
-    if items.len() >= PARALLEL_ROWS {
-        items.par_sort_unstable_by(compare);
-    } else {
-        items.sort_unstable_by(compare);
+
+    /// Orders the rows of `run`, whose words these are, and leaves what is still a run for later.
+    fn order(&mut self, sequence: &KeySequence, run: Run, rows: &mut [u32], words: &mut [u64]) {
+        match Shape::of(words) {
+            Shape::Equal => {
+                let cursor = sequence.after_common(run.cursor, &Rows::List(rows));
+                return self.push(sequence, Run { cursor, ..run }, rows);
+            }
+            Shape::Ascending => {}
+            Shape::Descending => {
+                words.reverse();
+                rows.reverse();
+            }
+            Shape::Mixed { min, max } => {
+                let bits = u64::BITS - (max - min).leading_zeros();
+                words.iter_mut().for_each(|word| *word -= min);
+                self.sort_words(bits, words, rows);
+            }
+        }
+        if !sequence.is_last(run.cursor) {
+            for tie in ties(words) {
+                let rows = &mut rows[tie.clone()];
+                let cursor = sequence.after(run.cursor, rows[0] as usize);
+                self.push(sequence, Run { start: run.start + tie.start, len: tie.len(), cursor }, rows);
+            }
+        }
     }
+
+    /// Leaves `run`, whose rows these are, for later, or sorts it at once where it is tiny.
+    fn push(&mut self, sequence: &KeySequence, run: Run, rows: &mut [u32]) {
+        if sequence.is_end(run.cursor) || run.len < 2 {
+            return;
+        }
+        if run.len <= COMPARED_ROWS {
+            rows.sort_by(|&a, &b| sequence.compare(run.cursor, a, b));
+        } else {
+            self.left.push(run);
+        }
+    }
+
+    /// Orders `words` of at most `bits` bits, stably, and `rows` with them.
+    pub(super) fn sort_words(&mut self, bits: u32, words: &mut [u64], rows: &mut [u32]) {
+        let place_bits = u64::BITS - (words.len().saturating_sub(1) as u64).leading_zeros();
+        self.rows.clear();
+        self.rows.extend_from_slice(rows);
+        if bits + place_bits <= u64::BITS {
+            let mask = (1 << place_bits) - 1;
+            self.packed.clear();
+            let places = words.iter().zip(0u64..);
+            self.packed.extend(places.map(|(word, place)| word << place_bits | place));
+            self.packed.sort_unstable();
+            for ((packed, word), row) in self.packed.iter().zip(words).zip(rows) {
+                *word = packed >> place_bits;
+                *row = self.rows[(packed & mask) as usize];
+            }
+        } else {
+            self.pairs.clear();
+            self.pairs.extend(words.iter().copied().zip(0..));
+            self.pairs.sort_unstable();
+            for ((pair, word), row) in self.pairs.iter().zip(words).zip(rows) {
+                *word = pair.0;
+                *row = self.rows[pair.1 as usize];
+            }
+        }
+    }
+}
+
+/// What a look at words tells.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Shape {
+    Equal,
+    /// Never smaller than the word before.
+    Ascending,
+    /// Always smaller than the word before: reversed, equal ones would change places.
+    Descending,
+    Mixed {
+        min: u64,
+        max: u64,
+    },
+}
+
+impl Shape {
+    fn of(words: &[u64]) -> Self {
+        let (min, max) = min_max(words);
+        if min == max {
+            Shape::Equal
+        } else if words.is_sorted() {
+            Shape::Ascending
+        } else if words.is_sorted_by(|a, b| a > b) {
+            Shape::Descending
+        } else {
+            Shape::Mixed { min, max }
+        }
+    }
+}
+
+/// Smallest and largest word; of none, the empty range at 0.
+pub(super) fn min_max(words: &[u64]) -> (u64, u64) {
+    lanes::min_max(words).unwrap_or_default()
+}
+
+/// Stretches of two equal words and more.
+pub(super) fn ties(words: &[u64]) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
+    let mut end = 0;
+    words.chunk_by(|a, b| a == b).filter_map(move |equal| {
+        let start = end;
+        end += equal.len();
+        (equal.len() > 1).then_some(start..end)
+    })
 }
 
 #[cfg(test)]

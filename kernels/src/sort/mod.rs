@@ -3,6 +3,8 @@
 pub mod cpu;
 pub mod gpu;
 mod merge;
+mod radix;
+mod top;
 
 pub use cpu::sort_to_indices;
 pub use merge::{Merge, Step};

@@ -70,3 +70,120 @@ fn empty_no_keys_and_bad_keys() {
     assert_eq!(sort_to_indices(&[Arc::clone(&column)], &[], None).unwrap(), [0, 1]);
     assert!(matches!(sort_to_indices(&[column], &[ascending(1)], None), Err(Error::InvalidInput(_))));
 }
+
+/// Orders of large inputs, which go through the partitions, against the obvious sort.
+mod large {
+    use super::*;
+
+    /// The stable order of `items` by `compare`.
+    fn obvious<T>(items: &[T], compare: impl Fn(&T, &T) -> std::cmp::Ordering) -> Vec<u32> {
+        let mut rows: Vec<u32> = (0..items.len() as u32).collect();
+        rows.sort_by(|&a, &b| compare(&items[a as usize], &items[b as usize]));
+        rows
+    }
+
+    fn check(columns: &[ArrayRef], keys: &[SortKey], expected: &[u32]) {
+        assert_eq!(sort_to_indices(columns, keys, None).unwrap(), expected);
+        for fetch in [1, 100, 5000, expected.len() / 2] {
+            assert_eq!(sort_to_indices(columns, keys, Some(fetch)).unwrap(), expected[..fetch], "{fetch}");
+        }
+    }
+
+    #[test]
+    fn clusters_and_outliers() {
+        let rows = 3 * radix_rows();
+        let shapes: [fn(u64) -> u64; 5] = [
+            |n| n,                                              // spread
+            |n| if n % 1000 == 0 { n } else { n % 3 }, // nearly all in three values, outliers far away
+            |n| if n % 10 == 0 { n } else { 1 << 40 | n % 64 }, // a cluster that fits one partition
+            |n| 1 << (n % 64),                         // a value per bit
+            |n| n % 2,
+        ];
+        for shape in shapes {
+            let values: Vec<i64> = noise(rows).map(|n| shape(n) as i64).collect();
+            let column: ArrayRef = Arc::new(Int64Array::from(values.clone()));
+            check(&[column], &[ascending(0)], &obvious(&values, |a, b| a.cmp(b)));
+        }
+    }
+
+    #[test]
+    fn runs_that_lie_in_order() {
+        let rows = 2 * radix_rows() as i64;
+        let column = |values: Vec<i64>| -> ArrayRef { Arc::new(Int64Array::from(values)) };
+        let ascend: Vec<u32> = (0..rows as u32).collect();
+        let descend: Vec<u32> = (0..rows as u32).rev().collect();
+        check(&[column((0..rows).collect())], &[ascending(0)], &ascend);
+        check(&[column((0..rows).rev().collect())], &[ascending(0)], &descend);
+        check(&[column(vec![7; rows as usize])], &[ascending(0)], &ascend);
+        // Equal neighbours forbid a reversal.
+        let pairs: Vec<i64> = (0..rows).rev().map(|value| value / 2).collect();
+        check(&[column(pairs.clone())], &[ascending(0)], &obvious(&pairs, |a, b| a.cmp(b)));
+    }
+
+    #[test]
+    fn several_keys_tie_and_break() {
+        let rows = 2 * radix_rows();
+        let items: Vec<(i32, i64, i128)> =
+            noise(rows).map(|n| ((n % 3) as i32, (n >> 8) as i64 % 50, i128::from(n) << (n % 60))).collect();
+        let columns: Vec<ArrayRef> = vec![
+            Arc::new(Int32Array::from_iter_values(items.iter().map(|item| item.0))),
+            Arc::new(Int64Array::from_iter_values(items.iter().map(|item| item.1))),
+            Arc::new(Decimal128Array::from_iter_values(items.iter().map(|item| item.2))),
+        ];
+        let keys = [SortKey { descending: true, ..ascending(0) }, ascending(1), ascending(2)];
+        let compare = |a: &(i32, i64, i128), b: &(i32, i64, i128)| {
+            b.0.cmp(&a.0).then(a.1.cmp(&b.1)).then(a.2.cmp(&b.2))
+        };
+        check(&columns, &keys, &obvious(&items, compare));
+    }
+
+    #[test]
+    fn strings_with_shared_prefixes() {
+        let rows = 2 * radix_rows();
+        let long = "p".repeat(1000);
+        let shapes: [&dyn Fn(u64) -> String; 4] = [
+            &|n| format!("id{:010}", n % 5000),
+            &|n| format!("{}{}", &long[..(n % 4) as usize * 300], n % 100),
+            &|n| "z".repeat((n % 40) as usize),
+            &|n| ["", "a", "a\0", "a\0\0\0\0\0\0\0", "a\0\0\0\0\0\0\0\0"][n as usize % 5].to_owned(),
+        ];
+        for shape in shapes {
+            let values: Vec<Option<String>> =
+                noise(rows).map(|n| (n % 7 != 0).then(|| shape(n >> 3))).collect();
+            let column: ArrayRef = Arc::new(StringArray::from_iter(values.iter()));
+            // None is less than all: nulls first.
+            let first = SortKey { nulls_first: true, ..ascending(0) };
+            check(&[Arc::clone(&column)], &[first], &obvious(&values, |a, b| a.cmp(b)));
+            // Reversed, it is last.
+            let last = SortKey { descending: true, ..ascending(0) };
+            check(&[column], &[last], &obvious(&values, |a, b| b.cmp(a)));
+        }
+    }
+
+    /// Each string a prefix of the next: as many words as there are strings, one dropped in each.
+    #[test]
+    fn a_chain_of_prefixes_takes_no_stack() {
+        let text = "x".repeat(20_000);
+        let values: Vec<&str> = (0..20_000).rev().step_by(7).map(|length| &text[..length]).collect();
+        let column: ArrayRef = Arc::new(StringViewArray::from_iter_values(values.iter()));
+        let expected = obvious(&values, |a, b| a.cmp(b));
+        assert_eq!(sort_to_indices(&[column], &[ascending(0)], None).unwrap(), expected);
+    }
+
+    #[test]
+    fn one_thread_orders_as_many_do() {
+        let values: Vec<f64> = noise(2 * radix_rows()).map(|n| f64::from_bits(n % 4096 << 52 | n)).collect();
+        let column: ArrayRef = Arc::new(Float64Array::from(values));
+        let sort = || sort_to_indices(std::slice::from_ref(&column), &[ascending(0)], None).unwrap();
+        let expected = sort();
+        for threads in [1, 3] {
+            let pool = rayon::ThreadPoolBuilder::new().num_threads(threads).build().unwrap();
+            assert_eq!(pool.install(sort), expected);
+        }
+    }
+
+    /// Enough rows for partitions.
+    fn radix_rows() -> usize {
+        PARALLEL_ROWS
+    }
+}
