@@ -56,6 +56,13 @@ pub(super) struct Run {
     pub(super) cursor: Cursor,
 }
 
+impl Run {
+    /// The run, `start` rows further on.
+    pub(super) fn behind(self, start: usize) -> Self {
+        Run { start: start + self.start, ..self }
+    }
+}
+
 /// Orders `rows`, which ascend.
 fn sort_rows(sequence: &KeySequence, rows: &mut [u32]) {
     let mut left = vec![Run { start: 0, len: rows.len(), cursor: Cursor::default() }];
@@ -66,7 +73,7 @@ fn sort_rows(sequence: &KeySequence, rows: &mut [u32]) {
             scratch.sort(sequence, run.cursor, rows);
         } else if !sequence.is_end(run.cursor) {
             let large = radix::sort(sequence, run.cursor, rows);
-            left.extend(large.into_iter().map(|part| Run { start: run.start + part.start, ..part }));
+            left.extend(large.into_iter().map(|part| part.behind(run.start)));
         }
     }
 }

@@ -6,7 +6,7 @@
 //! partition  its stretch of each block, block after block    packed as (rest of the word, place), sorted in cache
 //! ```
 //! Blocks and the rows in them ascend, so a place tells the input order. A partition that is too long, since words
-//! cluster, is a run again: it has the top bits in common, so that its words span less.
+//! cluster, is partitioned again: it has the top bits in common, so that its words span less.
 //! (Idea: MSD radix with a comparison sort per bucket, as in DuckDB's and Polyroblis and Keller's sorts.)
 
 use std::ops::Range;
@@ -27,27 +27,8 @@ const TASK_ROWS: usize = 1 << 15;
 /// Orders `rows`, which ascend and agree before `cursor`, and returns the runs that are left: those that are long.
 pub(super) fn sort(sequence: &KeySequence, cursor: Cursor, rows: &mut [u32]) -> Vec<Run> {
     let mut words = vec![0; rows.len()];
-    match measure(sequence, cursor, rows, &mut words) {
-        Shape::Equal => {
-            let cursor = sequence.after_common(cursor, &Rows::List(rows));
-            return vec![Run { start: 0, len: rows.len(), cursor }];
-        }
-        Shape::Ascending => {}
-        Shape::Descending => {
-            words.reverse();
-            rows.reverse();
-        }
-        Shape::Mixed { min, max } => {
-            let blocks = Blocks::scatter(min, max, rows, words);
-            return blocks.sort(sequence, cursor, rows);
-        }
-    }
-    if sequence.is_last(cursor) {
-        return Vec::new();
-    }
-    let mut task = Task { sequence, cursor, scratch: Scratch::default(), left: Vec::new() };
-    task.ties(0, &words, rows);
-    task.left
+    let shape = measure(sequence, cursor, rows, &mut words);
+    Task { sequence, cursor, scratch: Scratch::default() }.order(shape, words, rows)
 }
 
 /// Fills `words`, and says how they lie.
@@ -149,10 +130,10 @@ impl Blocks {
         }
         let left = tasks.into_par_iter().map_init(Buffers::default, |buffers, (start, partitions, rows)| {
             let scratch = std::mem::take(&mut buffers.scratch);
-            let mut task = Task { sequence, cursor, scratch, left: Vec::new() };
-            self.sort_partitions(partitions, &mut buffers.words, &mut task, rows);
+            let mut task = Task { sequence, cursor, scratch };
+            let left = self.sort_partitions(partitions, &mut buffers.words, &mut task, rows);
             buffers.scratch = task.scratch;
-            task.left.into_iter().map(|run| Run { start: start + run.start, ..run }).collect::<Vec<_>>()
+            left.into_iter().map(|run| run.behind(start)).collect::<Vec<_>>()
         });
         left.collect::<Vec<_>>().into_iter().flatten().collect()
     }
@@ -163,20 +144,25 @@ impl Blocks {
         words: &mut Vec<u64>,
         task: &mut Task<'_>,
         rows: &mut [u32],
-    ) {
+    ) -> Vec<Run> {
+        let mut left = Vec::new();
         let mut start = 0;
         for partition in partitions {
             let len = self.partition_rows(partition);
             let rows = &mut rows[start..start + len];
             self.collect(partition, words, rows);
-            if len >= PARALLEL_ROWS {
-                task.left.push(Run { start, len, cursor: task.cursor });
-            } else if len > 1 {
+            let runs = if len >= PARALLEL_ROWS {
+                let (min, max) = min_max(words);
+                let shape = if min == max { Shape::Equal } else { Shape::Mixed { min, max } };
+                task.order(shape, std::mem::take(words), rows)
+            } else {
                 task.scratch.sort_words(self.low_bits, words, rows);
-                task.ties(start, words, rows);
-            }
+                task.ties(words, rows)
+            };
+            left.extend(runs.into_iter().map(|run| run.behind(start)));
             start += len;
         }
+        left
     }
 
     /// The low bits of a partition's words, and its rows, in input order.
@@ -199,28 +185,48 @@ struct Buffers {
     scratch: Scratch,
 }
 
-/// Neighbouring rows that a thread orders.
+/// A thread that orders rows by the word at a cursor.
 struct Task<'a> {
     sequence: &'a KeySequence,
     cursor: Cursor,
     scratch: Scratch,
-    /// Runs too long for one thread.
-    left: Vec<Run>,
 }
 
 impl Task<'_> {
-    /// Orders rows that agree in their words, which are in order; `start` is where they lie in the task.
-    fn ties(&mut self, start: usize, words: &[u64], rows: &mut [u32]) {
+    /// Orders many rows, whose words these are, and returns the runs that are left.
+    fn order(&mut self, shape: Shape, mut words: Vec<u64>, rows: &mut [u32]) -> Vec<Run> {
+        match shape {
+            Shape::Equal => {
+                let cursor = self.sequence.after_common(self.cursor, &Rows::List(rows));
+                return vec![Run { start: 0, len: rows.len(), cursor }];
+            }
+            Shape::Ascending => {}
+            Shape::Descending => {
+                words.reverse();
+                rows.reverse();
+            }
+            Shape::Mixed { min, max } => {
+                let blocks = Blocks::scatter(min, max, rows, words);
+                return blocks.sort(self.sequence, self.cursor, rows);
+            }
+        }
+        self.ties(&words, rows)
+    }
+
+    /// Orders rows that agree in their words, which are in order, and returns the runs that are left.
+    fn ties(&mut self, words: &[u64], rows: &mut [u32]) -> Vec<Run> {
+        let mut left = Vec::new();
         if self.sequence.is_last(self.cursor) {
-            return;
+            return left;
         }
         for tie in ties(words) {
             let cursor = self.sequence.after(self.cursor, rows[tie.start] as usize);
             if tie.len() >= PARALLEL_ROWS {
-                self.left.push(Run { start: start + tie.start, len: tie.len(), cursor });
+                left.push(Run { start: tie.start, len: tie.len(), cursor });
             } else {
                 self.scratch.sort(self.sequence, cursor, &mut rows[tie]);
             }
         }
+        left
     }
 }

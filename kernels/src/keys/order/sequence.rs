@@ -74,8 +74,11 @@ impl KeySequence {
 
     /// True where rows that agree in the word at `cursor` are equal, whatever they are.
     pub(crate) fn is_last(&self, cursor: Cursor) -> bool {
-        cursor.piece + 1 >= self.pieces.len()
-            && !matches!(self.pieces.get(cursor.piece), Some(Piece::Text(_)))
+        let ends = match self.pieces.get(cursor.piece) {
+            Some(Piece::Text(text)) => cursor.skip == 0 && text.fits_head(),
+            _ => true,
+        };
+        ends && cursor.piece + 1 >= self.pieces.len()
     }
 
     /// The words of `rows` at `cursor`, which is not the end; `out` is as long.
@@ -110,7 +113,10 @@ impl KeySequence {
     pub(crate) fn after_common(&self, cursor: Cursor, rows: &Rows<'_>) -> Cursor {
         let next = self.after(cursor, rows.get(0));
         match self.pieces.get(next.piece) {
-            Some(Piece::Text(text)) if next.skip > 0 => Cursor { skip: text.common(next.skip, rows), ..next },
+            Some(Piece::Text(text)) if next.skip > 0 => {
+                let rows = (0..rows.len()).map(|at| rows.get(at));
+                Cursor { skip: text.common(next.skip, rows), ..next }
+            }
             _ => next,
         }
     }
@@ -146,12 +152,7 @@ impl Packing {
         }
         let Lanes::Bytes(array) = &column.lanes else { return Err(Error::invalid("a key without a form")) };
         self.close();
-        self.pieces.push(Piece::Text(Text {
-            array: ArrayRef::clone(array),
-            nulls: column.nulls.clone(),
-            descending: key.descending,
-            valid_flag: key.nulls_first,
-        }));
+        self.pieces.push(Piece::Text(Text::new(array, column.nulls.as_ref(), key)));
         Ok(())
     }
 

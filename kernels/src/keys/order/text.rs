@@ -1,55 +1,161 @@
-//! A plain string or binary as a sequence of words, seven bytes each.
+//! A plain string or binary as a sequence of words.
 //!
 //! ```text
-//! word:  [flag: only in the first word, only where there are nulls][7 bytes, zero padded][code: 4 bits]
-//! code:  number of bytes, or 8 where more follow        descending: bytes and code complemented
+//! chunk:  [7 bytes, zero padded][code: 4 bits]       code: number of bytes, or 8 where more follow
+//! word:   one chunk                                  descending: complemented
+//! head:   the first word: [flag, where there are nulls][chunk][chunk]..., behind the prefix that all rows share,
+//!         less the bits of each byte above the highest that differs between rows, as many chunks as then fit
 //! ```
-//! Words compare as the strings do: the code orders `"a"` before `"a\0"`, and whoever has more bytes comes later. Rows
-//! that agree in a word either ended in it or all go on.
+//! Chunks compare as the strings do: the code orders `"a"` before `"a\0"`, and whoever has more bytes comes later. Rows
+//! that agree in a word either ended in it or all go on. Digits take four bits each, so that the head of most identifiers
+//! is all of them.
 
 use arrow::array::{Array, ArrayRef};
 use arrow::buffer::NullBuffer;
 
 use super::super::lanes::with_bytes;
 use super::field::Rows;
+use crate::sort::SortKey;
 
-/// Bytes in a word.
+/// Bytes in a chunk.
 const CHUNK: usize = 7;
 const CODE_BITS: u32 = 4;
 /// The code of a string that goes on.
 const MORE: u64 = 8;
 /// Bytes and code.
-const WORD_BITS: u32 = CHUNK as u32 * 8 + CODE_BITS;
+const CHUNK_BITS: u32 = CHUNK as u32 * 8 + CODE_BITS;
+/// Rows whose chunks are packed at a time, in the first-level cache.
+const PACKED_ROWS: usize = 512;
 
 /// A key of strings or binaries.
 #[derive(Debug)]
 pub(super) struct Text {
-    pub(super) array: ArrayRef,
-    pub(super) nulls: Option<NullBuffer>,
-    pub(super) descending: bool,
-    /// The flag of a valid row.
-    pub(super) valid_flag: bool,
+    array: ArrayRef,
+    nulls: Option<NullBuffer>,
+    descending: bool,
+    /// The flag of a valid row; that of a null row is the other.
+    valid_flag: bool,
+    head: Head,
+    /// Bytes of the longest.
+    longest: usize,
+}
+
+/// What the first word holds.
+#[derive(Debug, Default)]
+struct Head {
+    /// Bytes that all valid rows share.
+    start: usize,
+    /// What is kept of each chunk.
+    chunks: Vec<Vec<Segment>>,
+    /// Of all chunks.
+    bits: u32,
+}
+
+/// Neighbouring bits of a chunk.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+struct Segment {
+    /// The lowest, in the chunk.
+    from: u32,
+    mask: u64,
+    /// The lowest, in the word.
+    to: u32,
 }
 
 impl Text {
-    /// Words of the bytes from `skip` on, which all rows have or have ended before.
-    pub(super) fn words(&self, skip: usize, rows: &Rows<'_>, out: &mut [u64]) {
-        let flip = if self.descending { (1 << WORD_BITS) - 1 } else { 0 };
-        with_bytes!(&self.array, |get| match &self.nulls {
-            None => {
-                for (at, out) in out.iter_mut().enumerate() {
-                    *out = chunk(get(rows.get(at)), skip) ^ flip;
-                }
+    /// Looks at all rows once, and once more for each chunk of the head.
+    pub(super) fn new(array: &ArrayRef, nulls: Option<&NullBuffer>, key: SortKey) -> Self {
+        let mut text = Text {
+            array: ArrayRef::clone(array),
+            nulls: nulls.cloned(),
+            descending: key.descending,
+            valid_flag: key.nulls_first,
+            head: Head::default(),
+            longest: 0,
+        };
+        text.longest = with_bytes!(array, |get| text.valid().map(|row| get(row).len()).max().unwrap_or(0));
+        text.head = text.measure_head();
+        text
+    }
+
+    fn valid(&self) -> impl Iterator<Item = usize> + '_ {
+        let nulls = self.nulls.as_ref();
+        (0..self.array.len()).filter(move |&row| nulls.is_none_or(|nulls| nulls.is_valid(row)))
+    }
+
+    fn measure_head(&self) -> Head {
+        let mut head = Head { start: self.common(0, self.valid()), ..Head::default() };
+        let mut free = u64::BITS - u32::from(self.nulls.is_some());
+        let mut skip = head.start;
+        while head.chunks.is_empty() || skip < self.longest {
+            let segments = segments(self.varying(skip, head.start));
+            let bits: u32 = segments.iter().map(|segment| segment.mask.count_ones()).sum();
+            if bits > free {
+                break;
             }
-            Some(nulls) => {
-                let flag = |valid: bool| u64::from(skip == 0 && valid == self.valid_flag) << WORD_BITS;
-                for (at, out) in out.iter_mut().enumerate() {
-                    let row = rows.get(at);
-                    let valid = nulls.is_valid(row);
-                    *out = flag(valid) | if valid { chunk(get(row), skip) ^ flip } else { 0 };
-                }
+            free -= bits;
+            head.bits += bits;
+            head.chunks.push(segments);
+            skip += CHUNK;
+        }
+        head.place();
+        head
+    }
+
+    /// Bits of the chunks at `skip` that differ between the rows that have not ended before.
+    fn varying(&self, skip: usize, start: usize) -> u64 {
+        let (any, all) = with_bytes!(&self.array, |get| {
+            let chunks = self.valid().map(get).filter(|bytes| skip == start || bytes.len() > skip);
+            chunks.fold((0, u64::MAX), |(any, all), bytes| {
+                let chunk = chunk(bytes, skip);
+                (any | chunk, all & chunk)
+            })
+        });
+        any & !all
+    }
+
+    /// True where rows that agree in their first word are equal.
+    pub(super) fn fits_head(&self) -> bool {
+        self.longest <= self.head.end()
+    }
+
+    /// Words of `rows`: the head where `skip` is zero, else the chunk at `skip`, before which all rows agree.
+    pub(super) fn words(&self, skip: usize, rows: &Rows<'_>, out: &mut [u64]) {
+        if skip == 0 {
+            return self.heads(rows, out);
+        }
+        let flip = if self.descending { (1 << CHUNK_BITS) - 1 } else { 0 };
+        with_bytes!(&self.array, |get| {
+            for (at, out) in out.iter_mut().enumerate() {
+                *out = chunk(get(rows.get(at)), skip) ^ flip;
             }
         });
+    }
+
+    fn heads(&self, rows: &Rows<'_>, out: &mut [u64]) {
+        out.fill(0);
+        let mut raw = [0; PACKED_ROWS];
+        for (block, out) in out.chunks_mut(PACKED_ROWS).enumerate() {
+            for (number, segments) in self.head.chunks.iter().enumerate() {
+                let skip = self.head.start + number * CHUNK;
+                let raw = &mut raw[..out.len()];
+                with_bytes!(&self.array, |get| {
+                    for (at, raw) in raw.iter_mut().enumerate() {
+                        *raw = chunk(get(rows.get(block * PACKED_ROWS + at)), skip);
+                    }
+                });
+                segments.iter().for_each(|segment| segment.add(raw, out));
+            }
+        }
+        if self.descending {
+            let flip = u64::MAX.checked_shr(u64::BITS - self.head.bits).unwrap_or(0);
+            out.iter_mut().for_each(|out| *out ^= flip);
+        }
+        if let Some(nulls) = &self.nulls {
+            for (at, out) in out.iter_mut().enumerate() {
+                let valid = nulls.is_valid(rows.get(at));
+                *out = u64::from(valid == self.valid_flag) << self.head.bits | if valid { *out } else { 0 };
+            }
+        }
     }
 
     /// Where the string of `row` goes on behind the word at `skip`; none where it ends in it.
@@ -57,24 +163,57 @@ impl Text {
         if self.nulls.as_ref().is_some_and(|nulls| nulls.is_null(row)) {
             return None;
         }
+        let end = if skip == 0 { self.head.end() } else { skip.saturating_add(CHUNK) };
         let length = with_bytes!(&self.array, |get| get(row).len());
-        (length > skip.saturating_add(CHUNK)).then(|| skip + CHUNK)
+        (length > end).then_some(end)
     }
 
-    /// The number of bytes, at least `skip`, that all rows have in common; they are valid and agree before `skip`.
-    pub(super) fn common(&self, skip: usize, rows: &Rows<'_>) -> usize {
+    /// The number of bytes, at least `skip`, that `rows` have in common; they are valid and agree before `skip`.
+    pub(super) fn common(&self, skip: usize, mut rows: impl Iterator<Item = usize>) -> usize {
         with_bytes!(&self.array, |get| {
-            let first = get(rows.get(0));
+            let Some(first) = rows.next().map(&get) else { return skip };
             let mut common = first.len();
-            for at in 1..rows.len() {
-                let bytes = get(rows.get(at));
-                common = skip + agreeing(&first[skip..common], bytes.get(skip..).unwrap_or_default());
-                if common == skip {
-                    break;
-                }
+            while common > skip
+                && let Some(row) = rows.next()
+            {
+                common = skip + agreeing(&first[skip..common], get(row).get(skip..).unwrap_or_default());
             }
             common
         })
+    }
+}
+
+impl Head {
+    /// Bytes before the second word.
+    fn end(&self) -> usize {
+        self.start + self.chunks.len() * CHUNK
+    }
+
+    /// Gives each segment its place, the first chunk's first byte on top.
+    fn place(&mut self) {
+        let mut free = self.bits;
+        for segment in self.chunks.iter_mut().flatten() {
+            free -= segment.mask.count_ones();
+            segment.to = free;
+        }
+    }
+}
+
+/// Of each byte, and of the code, the bits up to the highest of `varying`; from the top.
+fn segments(varying: u64) -> Vec<Segment> {
+    let bytes = (0..CHUNK as u32).rev().map(|byte| (CODE_BITS + byte * 8, 8));
+    let fields = bytes.chain([(0, CODE_BITS)]);
+    let segments = fields.filter_map(|(from, width)| {
+        let varying = varying >> from & ((1 << width) - 1);
+        (varying != 0).then(|| Segment { from, mask: u64::MAX >> varying.leading_zeros(), to: 0 })
+    });
+    segments.collect()
+}
+
+impl Segment {
+    fn add(self, chunks: &[u64], out: &mut [u64]) {
+        let Segment { from, mask, to } = self;
+        out.iter_mut().zip(chunks).for_each(|(out, chunk)| *out |= (chunk >> from & mask) << to);
     }
 }
 
