@@ -11,7 +11,8 @@
 //! sorting, this is for merging what was sorted apart. Bytes per row: 4 to 16 and the null byte for each key that is a
 //! number, its length and two for each string. (Idea: the memory-comparable formats of FoundationDB's tuples and arrow-row.)
 
-use arrow::array::{Array, ArrayRef};
+use arrow::array::{Array, ArrayRef, LargeBinaryArray};
+use arrow::buffer::{Buffer, OffsetBuffer};
 use arrow::datatypes::{DataType, Field, i256};
 
 use super::float;
@@ -41,6 +42,16 @@ impl RowKeys {
     pub fn row(&self, row: usize) -> &[u8] {
         let start = if row == 0 { 0 } else { self.ends[row - 1] };
         &self.bytes[start..self.ends[row]]
+    }
+
+    /// One byte string per row.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where there are more bytes than offsets count.
+    pub(crate) fn into_array(self) -> Result<LargeBinaryArray> {
+        let ends = self.ends.iter().map(|&end| end as i64);
+        let offsets = OffsetBuffer::new(std::iter::once(0).chain(ends).collect());
+        Ok(LargeBinaryArray::try_new(offsets, Buffer::from_vec(self.bytes), None)?)
     }
 
     /// Bytes of memory.
@@ -97,18 +108,31 @@ impl RowKeyEncoder {
     /// [`Error::InvalidInput`] where a column is missing, of another length or logical type, has nulls against its field,
     /// or a decimal beyond its precision.
     pub fn encode(&self, columns: &[ArrayRef], rows: usize) -> Result<RowKeys> {
-        let mut lanes = Vec::with_capacity(self.keys.len());
-        for key in &self.keys {
-            let column = columns.get(key.key.column).filter(|column| column.len() == rows);
-            let column = column.ok_or_else(|| Error::invalid("a sort key's column is not there"))?;
-            let column = LaneColumn::from_array(column)?;
+        let lanes = self.keys.iter().map(|key| {
+            let column = columns.get(key.key.column);
+            LaneColumn::from_array(column.ok_or_else(|| Error::invalid("a sort key's column is not there"))?)
+        });
+        let lanes = lanes.collect::<Result<Vec<_>>>()?;
+        self.encode_lanes(lanes.iter(), rows)
+    }
+
+    /// The keys of `rows` rows of one column per key.
+    ///
+    /// # Errors
+    /// Those of [`RowKeyEncoder::encode`].
+    pub(crate) fn encode_lanes<'a>(
+        &self,
+        lanes: impl ExactSizeIterator<Item = &'a LaneColumn> + Clone,
+        rows: usize,
+    ) -> Result<RowKeys> {
+        if lanes.len() != self.keys.len() || lanes.clone().any(|column| column.rows != rows) {
+            return Err(Error::invalid("a sort key's column is not there"));
+        }
+        let mut sizes = vec![0; rows];
+        for (key, column) in self.keys.iter().zip(lanes.clone()) {
             if !key.nullable && column.nulls.is_some() {
                 return Err(Error::invalid("nulls in a column that has none by its field"));
             }
-            lanes.push(column);
-        }
-        let mut sizes = vec![0; rows];
-        for (key, column) in self.keys.iter().zip(&lanes) {
             key.measure(column, &mut sizes)?;
         }
         let mut next = Vec::with_capacity(rows);
@@ -118,7 +142,7 @@ impl RowKeyEncoder {
             total += size;
         }
         let mut bytes = vec![0; total];
-        for (key, column) in self.keys.iter().zip(&lanes) {
+        for (key, column) in self.keys.iter().zip(lanes) {
             key.write(column, &mut bytes, &mut next)?;
         }
         Ok(RowKeys { bytes, ends: next })

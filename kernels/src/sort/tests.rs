@@ -93,7 +93,7 @@ mod large {
     fn clusters_and_outliers() {
         let rows = 3 * radix_rows();
         let shapes: [fn(u64) -> u64; 5] = [
-            |n| n,                                              // spread
+            |n| n,                                                // spread
             |n| if n % 1000 == 0 { n } else { n % 3 }, // nearly all in three values, outliers far away
             |n| if n % 10 == 0 { n } else { (1 << 40) + n % 64 }, // a cluster that fits one partition
             |n| 1 << (n % 64),                         // a value per bit
@@ -172,7 +172,8 @@ mod large {
 
     #[test]
     fn one_thread_orders_as_many_do() {
-        let values: Vec<f64> = noise(2 * radix_rows()).map(|n| f64::from_bits((n % 4096) << 52 | n)).collect();
+        let values: Vec<f64> =
+            noise(2 * radix_rows()).map(|n| f64::from_bits((n % 4096) << 52 | n)).collect();
         let column: ArrayRef = Arc::new(Float64Array::from(values));
         let sort = || sort_to_indices(std::slice::from_ref(&column), &[ascending(0)], None).unwrap();
         let expected = sort();
