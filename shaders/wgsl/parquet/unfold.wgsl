@@ -18,8 +18,8 @@
 
 const UNFOLD_LEVELS: u32 = 3u;
 // A pyramid over 2^32 numbers.
-const UNFOLD_MOST_LEVELS: u32 = 7u;
-const UNFOLD_HEAD: u32 = 10u;
+const UNFOLD_MOST_LEVELS: u32 = 8u;
+const UNFOLD_HEAD: u32 = 11u;
 const UNFOLD_PAGE_WORDS: u32 = 6u;
 
 fn unfold_low(level: u32, at: u32) -> u32 {
