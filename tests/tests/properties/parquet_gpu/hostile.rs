@@ -84,7 +84,7 @@ fn contradictions_name_their_page() {
         (0, page(Encoding::ByteStreamSplit, 3, vec![0; 8]), "fewer values"),
         (0, page(Encoding::DeltaBinaryPacked, 3, vec![0x80, 1, 3, 3, 0]), "miniblocks"),
         (0, page(Encoding::DeltaBinaryPacked, 3, vec![0x80, 1, 4, 3, 0, 0, 9, 9, 9, 9]), "cut off"),
-        (0, page(Encoding::DeltaBinaryPacked, 3, vec![0x80, 1, 4, 3, 0, 0, 40, 9, 9, 9, 0, 0]), "40 bits"),
+        (0, page(Encoding::DeltaBinaryPacked, 3, vec![0x80, 1, 4, 3, 0, 0, 65, 9, 9, 9, 0, 0]), "65 bits"),
         (0, page(Encoding::DeltaBinaryPacked, 3, vec![0x80, 1, 4, 2, 0, 0, 0, 0, 0, 0]), "fewer values"),
         (1, with_definition(page(Encoding::Plain, 3, vec![0; 8]), vec![6, 1]), "fewer values"),
         (1, with_definition(page(Encoding::Plain, 3, vec![0; 12]), vec![4, 1]), "levels end early"),
