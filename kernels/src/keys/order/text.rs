@@ -10,8 +10,11 @@
 //! that agree in a word either ended in it or all go on. Digits take four bits each, so that the head of most identifiers
 //! is all of them.
 
+use std::ops::Range;
+
 use arrow::array::{Array, ArrayRef};
 use arrow::buffer::NullBuffer;
+use rayon::prelude::*;
 
 use super::super::lanes::with_bytes;
 use super::field::Rows;
@@ -26,6 +29,9 @@ const MORE: u64 = 8;
 const CHUNK_BITS: u32 = CHUNK as u32 * 8 + CODE_BITS;
 /// Rows whose chunks are packed at a time, in the first-level cache.
 const PACKED_ROWS: usize = 512;
+
+/// Rows that a thread looks at in one go.
+const BLOCK_ROWS: usize = 1 << 16;
 
 /// A key of strings or binaries.
 #[derive(Debug)]
@@ -62,7 +68,7 @@ struct Segment {
 }
 
 impl Text {
-    /// Looks at all rows once, and once more for each chunk of the head.
+    /// Looks at all rows twice, and once more for each chunk of the head, on the current rayon pool.
     pub(super) fn new(array: &ArrayRef, nulls: Option<&NullBuffer>, key: SortKey) -> Self {
         let mut text = Text {
             array: ArrayRef::clone(array),
@@ -72,18 +78,40 @@ impl Text {
             head: Head::default(),
             longest: 0,
         };
-        text.longest = with_bytes!(array, |get| text.valid().map(|row| get(row).len()).max().unwrap_or(0));
+        text.longest = text.blocks(|rows| text.longest_of(rows)).max().unwrap_or(0);
         text.head = text.measure_head();
         text
     }
 
-    fn valid(&self) -> impl Iterator<Item = usize> + '_ {
+    /// What `look` finds in each block of rows, on all threads.
+    fn blocks<T: Send>(
+        &self,
+        look: impl Fn(Range<usize>) -> T + Sync + Send,
+    ) -> impl IndexedParallelIterator<Item = T> {
+        let rows = self.array.len();
+        (0..rows.div_ceil(BLOCK_ROWS))
+            .into_par_iter()
+            .map(move |block| look(block * BLOCK_ROWS..rows.min((block + 1) * BLOCK_ROWS)))
+    }
+
+    fn valid(&self, rows: Range<usize>) -> impl Iterator<Item = usize> + '_ {
         let nulls = self.nulls.as_ref();
-        (0..self.array.len()).filter(move |&row| nulls.is_none_or(|nulls| nulls.is_valid(row)))
+        rows.filter(move |&row| nulls.is_none_or(|nulls| nulls.is_valid(row)))
+    }
+
+    fn longest_of(&self, rows: Range<usize>) -> usize {
+        with_bytes!(&self.array, |get| self.valid(rows).map(|row| get(row).len()).max().unwrap_or(0))
+    }
+
+    /// The number of bytes that all valid rows share.
+    fn shared(&self) -> usize {
+        let Some(first) = self.valid(0..self.array.len()).next() else { return 0 };
+        let with_first = |rows| self.common(0, std::iter::once(first).chain(self.valid(rows)));
+        self.blocks(with_first).min().unwrap_or(0)
     }
 
     fn measure_head(&self) -> Head {
-        let mut head = Head { start: self.common(0, self.valid()), ..Head::default() };
+        let mut head = Head { start: self.shared(), ..Head::default() };
         let mut free = u64::BITS - u32::from(self.nulls.is_some());
         let mut skip = head.start;
         while head.chunks.is_empty() || skip < self.longest {
@@ -103,13 +131,16 @@ impl Text {
 
     /// Bits of the chunks at `skip` that differ between the rows that have not ended before.
     fn varying(&self, skip: usize, start: usize) -> u64 {
-        let (any, all) = with_bytes!(&self.array, |get| {
-            let chunks = self.valid().map(get).filter(|bytes| skip == start || bytes.len() > skip);
-            chunks.fold((0, u64::MAX), |(any, all), bytes| {
-                let chunk = chunk(bytes, skip);
-                (any | chunk, all & chunk)
+        let of_block = |rows| {
+            with_bytes!(&self.array, |get| {
+                let chunks = self.valid(rows).map(get).filter(|bytes| skip == start || bytes.len() > skip);
+                chunks.fold((0, u64::MAX), |(any, all), bytes| {
+                    let chunk = chunk(bytes, skip);
+                    (any | chunk, all & chunk)
+                })
             })
-        });
+        };
+        let (any, all) = self.blocks(of_block).reduce(|| (0, u64::MAX), |a, b| (a.0 | b.0, a.1 & b.1));
         any & !all
     }
 
