@@ -104,6 +104,12 @@ pub fn all_types() -> Vec<DataType> {
 }
 
 impl ColumnRecipe {
+    /// A column of `data_type` in its usual layout, sliced by three rows.
+    #[must_use]
+    pub fn plain(data_type: DataType, spread: Spread, nulls: Nulls, seed: u64) -> Self {
+        ColumnRecipe { data_type, physical: Physical::Plain, spread, nulls, offset: 3, seed }
+    }
+
     /// A column of `data_type`.
     pub fn choose(data_type: &DataType, choices: &mut Choices) -> Self {
         let spreads = [Spread::Tiny, Spread::Small, Spread::Wide, Spread::Extreme, Spread::Constant];

@@ -14,22 +14,13 @@ use pilaster_shaders::Shader;
 use pilaster_tests::Datum;
 use pilaster_tests::compare::{self, Got, Order};
 use pilaster_tests::reference::{self, Grouping};
-use pilaster_tests::strategies::{
-    Batches, ColumnRecipe, Nulls, Physical, Spread, avg, count, count_rows, sum,
-};
+use pilaster_tests::strategies::{Batches, ColumnRecipe, Nulls, Spread, avg, count, count_rows, sum};
 
 use super::backends::{Backend, Cpu, Gpu, Hostility};
 use super::{aggregation, aggregation_functions, aggregation_sets, expressions, plans, sorting};
 
 fn input() -> Batches {
-    let recipe = |data_type: DataType, spread, nulls, seed| ColumnRecipe {
-        data_type,
-        physical: Physical::Plain,
-        spread,
-        nulls,
-        offset: 3,
-        seed,
-    };
+    let recipe = ColumnRecipe::plain;
     let recipes = vec![
         recipe(DataType::Int64, Spread::Small, Nulls::Percent(20), 1),
         recipe(DataType::Decimal128(15, 2), Spread::Small, Nulls::Absent, 2),

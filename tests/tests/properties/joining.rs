@@ -17,7 +17,7 @@ use pilaster_tests::compare::{self, Got, Order};
 use pilaster_tests::reference;
 use pilaster_tests::runner::check;
 use pilaster_tests::strategies::{
-    Batches, ColumnRecipe, JOIN_TYPES, JoinInput, Nulls, Physical, Spread, any_join, choices, everything,
+    Batches, ColumnRecipe, JOIN_TYPES, JoinInput, Nulls, Spread, any_join, choices, everything,
 };
 use proptest::strategy::Strategy;
 use rayon::ThreadPool;
@@ -254,14 +254,7 @@ fn joins_in_little_memory() {
 /// Two keys with nulls on both sides, several batches, a residual that refuses some candidates.
 fn fixed(join_type: JoinType) -> JoinInput {
     let null_aware = join_type == JoinType::LeftAntiNullAware;
-    let recipe = |data_type: DataType, spread, nulls, seed| ColumnRecipe {
-        data_type,
-        physical: Physical::Plain,
-        spread,
-        nulls,
-        offset: 3,
-        seed,
-    };
+    let recipe = ColumnRecipe::plain;
     let side = |seed: u64, nulls| {
         let numbers = if null_aware { Spread::Small } else { Spread::Tiny };
         let recipes = vec![
