@@ -11,7 +11,7 @@ pub mod run;
 pub mod scan;
 mod session;
 
-pub use pilaster_kernels::{Backend, Error, Result, aggregate, expr, sort};
+pub use pilaster_kernels::{Backend, Error, Result, aggregate, expr, join, sort};
 pub use place::Report;
 pub use plan::Plan;
 pub use run::{Cancellation, Execution};

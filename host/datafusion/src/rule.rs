@@ -28,7 +28,7 @@ use crate::stores::Stores;
 
 /// Replaces the largest subtrees that Pilaster supports by [`PilasterExec`]s. Runs after all of DataFusion's own rules.
 ///
-/// A subtree is handed over when it holds a filter, an aggregation or a sort and gives the order that its root
+/// A subtree is handed over when it holds a filter, a join, an aggregation or a sort and gives the order that its root
 /// promised. Its output has one partition; where the parent relies on a hash partitioning, an exchange restores it.
 #[derive(Debug)]
 pub struct PilasterRule {

@@ -71,9 +71,7 @@ impl Size {
         for branch in &pipeline.branches {
             let rows = match &branch.source {
                 Source::Scan(scan) => Some(scan.rows()),
-                Source::Input(source) => source
-                    .batches()
-                    .map(|partitions| partitions.iter().flatten().map(|batch| batch.num_rows() as u64).sum()),
+                Source::Input(source) => source.rows(),
                 Source::Pipeline(number) => below(*number),
             };
             let width = row_bytes(branch);
@@ -98,7 +96,7 @@ impl Size {
 
 /// Bytes of a row of the columns that a branch reads; variable ones are taken for a code of a dictionary.
 fn row_bytes(branch: &Branch) -> u64 {
-    let exprs: Vec<_> = branch.columns.iter().chain(&branch.predicate).collect();
+    let exprs: Vec<_> = branch.step.exprs().collect();
     let width = |column: usize| branch.schema.field(column).data_type().primitive_width().unwrap_or(4) as u64;
     branch.columns_read(&exprs).into_iter().map(width).sum()
 }
@@ -137,6 +135,9 @@ fn computes_nothing(pipeline: &Pipeline) -> bool {
 /// Kernels for everything in the pipeline, as far as it is decidable before the data is seen.
 fn supports(pipeline: &Pipeline, tier: &Tier, size: Size) -> Result<()> {
     let no = |what: &str| Err(Error::unsupported(what, Backend::Gpu));
+    if let Some(probe) = pipeline.branches.iter().find_map(|branch| branch.probes.first()) {
+        return no(&format!("a {} join", probe.spec.join_type));
+    }
     match &pipeline.sink {
         Sink::Aggregate(aggregation) => pipeline.branches.iter().try_for_each(|branch| {
             let spec = branch.aggregate_spec(aggregation)?;
@@ -153,9 +154,10 @@ fn supports(pipeline: &Pipeline, tier: &Tier, size: Size) -> Result<()> {
         }
         Sink::Sort { .. } => Ok(()),
         Sink::Limit { .. } => no("a limit"),
+        Sink::Build { .. } => no("the table of a join"),
         Sink::Collect => pipeline.branches.iter().try_for_each(|branch| {
-            GpuFilter::supports(branch.predicate.as_ref(), &branch.columns, tier)?;
-            packable(branch, &branch.columns.iter().chain(&branch.predicate).collect::<Vec<_>>())
+            GpuFilter::supports(branch.step.predicate.as_ref(), &branch.step.columns, tier)?;
+            packable(branch, &branch.step.exprs().collect::<Vec<_>>())
         }),
     }
 }

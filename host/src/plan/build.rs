@@ -189,7 +189,8 @@ impl Plan {
         &self.0.operator
     }
 
-    /// The root's inputs: none for a scan or an input, several for a union, else one.
+    /// The root's inputs: none for a scan or an input, two for a join (left, right), several for a union,
+    /// else one.
     #[must_use]
     pub fn inputs(&self) -> &[Plan] {
         &self.0.inputs

@@ -4,6 +4,7 @@ use std::fmt;
 
 use pilaster_kernels::aggregate::Aggregate;
 use pilaster_kernels::expr::Expr;
+use pilaster_kernels::join::JoinSpec;
 
 use super::{Operator, Plan};
 
@@ -64,6 +65,7 @@ impl Plan {
             }
             Operator::Limit { skip, fetch: Some(fetch) } => format!("Limit: skip={skip} fetch={fetch}"),
             Operator::Limit { skip, fetch: None } => format!("Limit: skip={skip}"),
+            Operator::Join { spec, .. } => join(spec),
             Operator::Union => format!("Union: {} inputs", self.inputs().len()),
         }
     }
@@ -72,6 +74,16 @@ impl Plan {
 fn list(exprs: &[Expr]) -> String {
     let shown: Vec<_> = exprs.iter().map(ToString::to_string).collect();
     format!("[{}]", shown.join(", "))
+}
+
+fn join(spec: &JoinSpec) -> String {
+    let key = |key: &pilaster_kernels::join::JoinKey| {
+        let equal = if key.nulls_equal { "IS NOT DISTINCT FROM" } else { "=" };
+        format!("{} {equal} {}", key.left, key.right)
+    };
+    let keys: Vec<_> = spec.keys.iter().map(key).collect();
+    let residual = spec.residual.as_ref().map(|residual| format!(" residual={residual}")).unwrap_or_default();
+    format!("Join: {} keys=[{}]{residual}", spec.join_type, keys.join(", "))
 }
 
 fn call(aggregate: &Aggregate) -> String {

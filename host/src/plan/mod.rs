@@ -1,7 +1,7 @@
 //! The physical plan: small, typed, checked once when it is built.
 //!
 //! ```text
-//! scan | input -> filter -> project -> aggregate -> sort -> limit,  union of plans with one schema
+//! scan | input -> filter -> project -> join -> aggregate -> sort -> limit,  union of plans with one schema
 //! ```
 //! DataFusion's plans, SQL of the command line and the builder here all lower to it. A node's schema is its logical
 //! schema; arrays inside a pipeline may be physically narrower (`Decimal64` for `Decimal128`, a dictionary for a
@@ -14,6 +14,7 @@ use arrow::datatypes::SchemaRef;
 use pilaster_kernels::Result;
 use pilaster_kernels::aggregate::Aggregate;
 use pilaster_kernels::expr::Expr;
+use pilaster_kernels::join::{JoinSpec, Side};
 use pilaster_kernels::sort::SortKey;
 
 use crate::scan::Scan;
@@ -24,11 +25,13 @@ mod build;
 mod check;
 mod display;
 mod grouping;
+mod join;
 mod memory_source;
 
 pub use bind::Bind;
 pub(crate) use check::same_columns;
 pub use grouping::{GroupingSet, GroupingSets};
+pub use join::Join;
 pub use memory_source::MemorySource;
 
 /// Batches from outside: an engine's stream, or batches in memory.
@@ -47,6 +50,11 @@ pub trait BatchSource: std::any::Any + std::fmt::Debug + Send + Sync {
     /// and never opened.
     fn batches(&self) -> Option<&[Vec<RecordBatch>]> {
         None
+    }
+    /// Rows of all partitions, where that is known before they are read.
+    fn rows(&self) -> Option<u64> {
+        let partitions = self.batches()?;
+        Some(partitions.iter().flatten().map(|batch| batch.num_rows() as u64).sum())
     }
 }
 
@@ -83,6 +91,13 @@ pub enum Operator {
         skip: usize,
         /// Rows to keep then; all where absent.
         fetch: Option<usize>,
+    },
+    /// Rows of the two inputs, the left one and the right one, by their partners.
+    Join {
+        /// What is joined.
+        spec: Arc<JoinSpec>,
+        /// The input that the table is made of, where that was said.
+        build: Option<Side>,
     },
     /// All rows of all inputs, which have the same column types.
     Union,

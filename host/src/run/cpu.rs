@@ -6,32 +6,50 @@ use parking_lot::Mutex;
 use pilaster_kernels::aggregate::Aggregate;
 use pilaster_kernels::aggregate::cpu::Parts;
 use pilaster_kernels::expr::Expr;
+use pilaster_kernels::join::cpu::JoinTable;
 use pilaster_kernels::{Error, Result};
 use rayon::prelude::*;
 
 use super::chunk::Chunk;
 use super::filter_project::FilterProject;
 use super::gpu::Tally;
-use super::pipeline::{Aggregation, Branch, Pipeline, Sink};
+use super::pipeline::{Aggregation, Branch, Pipeline, Probe, Sink};
+use super::probing::Probing;
 use super::query::Query;
+use super::reading::Reading;
 use super::rollup;
-use super::sink::{AggregateSink, CollectSink, Gathered, LimitSink, Receiver, SortSink, in_order, order};
+use super::sink::{AggregateSink, BuildSink, CollectSink, Gathered, LimitSink, Receiver, SortSink, in_order, order};
 use super::sorted_runs::SortedRuns;
-use super::task::{Reading, Task};
+use super::task::{Materialised, Task};
 use super::workers;
 
-/// How each branch of a pipeline is read: the columns that its sink needs.
-pub(crate) fn readings(pipeline: &Pipeline) -> Result<Vec<Arc<Reading>>> {
+/// How each branch of a pipeline is read: the columns that its sink, or its first join, needs. The tables of its joins are
+/// among the `results` of earlier pipelines, and are there no more afterwards.
+pub(crate) fn readings(pipeline: &Pipeline, results: &mut [Materialised]) -> Result<Vec<Arc<Reading>>> {
     let reading = |branch: &Branch| {
-        let Sink::Aggregate(aggregation) = &pipeline.sink else {
-            return Ok(Arc::new(Reading::new(branch, &branch.columns.iter().collect::<Vec<_>>())));
-        };
-        let spec = branch.aggregate_spec(aggregation)?;
-        let operands = spec.aggregates.iter().flat_map(Aggregate::exprs);
-        let exprs: Vec<&Expr> = spec.keys.iter().chain(operands).collect();
-        Ok(Arc::new(Reading::new(branch, &exprs)))
+        let probing = Probing::new(branch, tables(branch, results)?)?;
+        match &pipeline.sink {
+            Sink::Aggregate(aggregation) if branch.probes.is_empty() => {
+                let spec = branch.aggregate_spec(aggregation)?;
+                let operands = spec.aggregates.iter().flat_map(Aggregate::exprs);
+                let exprs: Vec<&Expr> = spec.keys.iter().chain(operands).collect();
+                Ok(Reading::new(branch, &exprs, probing))
+            }
+            _ => Ok(Reading::new(branch, &branch.step.columns.iter().collect::<Vec<_>>(), probing)),
+        }
     };
-    pipeline.branches.iter().map(reading).collect()
+    let readings: Result<Vec<_>> = pipeline.branches.iter().map(|branch| reading(branch).map(Arc::new)).collect();
+    for probe in pipeline.branches.iter().flat_map(|branch| &branch.probes) {
+        results[probe.build].table = None;
+    }
+    readings
+}
+
+/// The tables that a branch probes.
+fn tables(branch: &Branch, results: &[Materialised]) -> Result<Vec<Arc<JoinTable>>> {
+    let table = |probe: &Probe| results.get(probe.build).and_then(|result| result.table.clone());
+    let tables = branch.probes.iter().map(table).collect::<Option<Vec<_>>>();
+    tables.ok_or_else(|| Error::invalid("a join whose table was not built"))
 }
 
 /// Runs `tasks`, and gives the rows that come out to `receiver`; what there is to say of it goes into `tally`.
@@ -68,6 +86,11 @@ pub(crate) fn run(
             let spilled = sink.finish(query, |rows| receiver.give(rows))?;
             tally.spilled("spilled bytes", spilled);
             Ok(())
+        }
+        Sink::Build { spec, side } => {
+            let sink = BuildSink::new(query, steps(pipeline)?, spec, *side)?;
+            let workers = workers::run(query, readings, tasks, &sink)?;
+            receiver.give_table(query.on_pool(|| sink.finish(workers))?)
         }
         Sink::Collect => {
             let sink = CollectSink { steps: steps(pipeline)?, receiver };
@@ -177,7 +200,7 @@ pub(crate) fn give(query: &Query, receiver: &Receiver<'_>, rows: Chunk) -> Resul
     rows.slices(query.cpu_batch_rows()).try_for_each(|slice| receiver.give(slice))
 }
 
-/// Filter and project of each branch.
+/// Filter and project of each branch, right before the sink.
 pub(crate) fn steps(pipeline: &Pipeline) -> Result<Vec<FilterProject>> {
-    pipeline.branches.iter().map(FilterProject::new).collect::<Result<_>>()
+    pipeline.branches.iter().map(|branch| FilterProject::new(branch.last())).collect()
 }

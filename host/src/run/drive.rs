@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
+use pilaster_kernels::join::Side;
 use pilaster_kernels::{Backend, Error, Result};
 
 use super::cpu;
@@ -14,6 +15,7 @@ use super::lower::{Lowered, lower};
 use super::output::Output;
 use super::pipeline::{Pipeline, Sink};
 use super::query::Query;
+use super::reading::Reading;
 use super::sink::Receiver;
 use super::task::{Materialised, Task, split, tasks};
 use super::workers::caught;
@@ -67,6 +69,8 @@ impl Drive<'_> {
             self.query.check()?;
             let receiver = if number + 1 == pipelines.len() {
                 Receiver::consumer(self.output, Arc::clone(schema), self.lowered.output.clone())
+            } else if matches!(pipeline.sink, Sink::Build { .. }) {
+                Receiver::probe()
             } else {
                 Receiver::pipeline(self.query)
             };
@@ -87,7 +91,7 @@ impl Drive<'_> {
     ) -> Result<()> {
         let started = Instant::now();
         let query = self.query;
-        let readings = cpu::readings(pipeline)?;
+        let readings = cpu::readings(pipeline, results)?;
         let sequential = matches!(pipeline.sink, Sink::Collect) && pipeline.is_ordered();
         let rows = query.cpu_batch_rows();
         let tasks = tasks(&pipeline.branches, results, sequential, rows, &readings)?;
@@ -114,13 +118,37 @@ impl Drive<'_> {
             ran.and_then(|()| receiver.seal()).map(|bytes| tally.spilled("result spilled bytes", bytes));
         drop(tasks);
         let wall = started.elapsed();
+        self.account_joins(pipeline, &readings);
         let read: Vec<(u64, Option<PruneReport>)> =
             readings.iter().map(|reading| (reading.rows_read(), reading.pruned())).collect();
+        drop(readings);
         if let (Some(estimate), Ok(()), None) = (&placement.estimate, &ran, &tally.fell_back) {
             query.engine.model.learn(placement.backend(), estimate, wall);
         }
         self.account(number, pipeline, &placement, tally, &read, receiver.rows(), wall);
         ran
+    }
+
+    /// Writes into the report what the joins of a pipeline did, over all branches that pass them.
+    fn account_joins(&self, pipeline: &Pipeline, readings: &[Arc<Reading>]) {
+        let mut report = self.report.lock();
+        for (branch, reading) in pipeline.branches.iter().zip(readings) {
+            for (stage, (probe, table)) in branch.probes.iter().zip(reading.probing().tables()).enumerate() {
+                let join = &mut report.operators[probe.operator];
+                join.rows_out = Some(join.rows_out.unwrap_or(0) + reading.probing().rows(stage));
+                if join.details.is_empty() {
+                    let side = match probe.side {
+                        Side::Left => "left",
+                        Side::Right => "right",
+                    };
+                    join.details.extend([
+                        ("build".to_owned(), side.to_owned()),
+                        ("build_rows".to_owned(), table.rows().to_string()),
+                        ("mode".to_owned(), table.mode_name().to_owned()),
+                    ]);
+                }
+            }
+        }
     }
 
     /// Writes into the report what a pipeline did.

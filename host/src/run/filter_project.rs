@@ -1,4 +1,4 @@
-//! Filter and project on the CPU: the columns of a branch for the rows that its predicate keeps.
+//! Filter and project on the CPU: the columns of a step for the rows that its predicate keeps.
 
 use arrow::array::ArrayRef;
 use arrow::datatypes::DataType;
@@ -8,10 +8,10 @@ use pilaster_kernels::filter::{Selection, compact};
 use pilaster_kernels::{Error, Result};
 
 use super::chunk::Chunk;
-use super::pipeline::Branch;
-use super::task::Filtered;
+use super::pipeline::Step;
+use super::reading::Filtered;
 
-/// A branch's predicate and columns, made ready once and applied to chunks of its source.
+/// A step's predicate and columns, made ready once and applied to chunks of what it is over.
 #[derive(Debug)]
 pub(crate) struct FilterProject {
     predicate: Option<Predicate>,
@@ -21,49 +21,82 @@ pub(crate) struct FilterProject {
 
 #[derive(Debug)]
 enum Column {
-    /// The source's column as it is, in whatever physical type it came.
+    /// The column below as it is, in whatever physical type it came.
     Plain(usize),
     /// The next of the computed ones.
     Computed(DataType),
 }
 
+/// A step's columns, and which of their rows are kept.
+#[derive(Debug)]
+pub(crate) struct Selected {
+    pub(crate) columns: Vec<ArrayRef>,
+    /// Of the columns.
+    pub(crate) rows: usize,
+    pub(crate) selection: Selection,
+}
+
 impl FilterProject {
     /// # Errors
     /// Where an expression nests too deep.
-    pub(crate) fn new(branch: &Branch) -> Result<Self> {
+    pub(crate) fn new(step: &Step) -> Result<Self> {
         let column = |expr: &Expr| match expr {
             Expr::Column { index, .. } => Column::Plain(*index),
             other => Column::Computed(other.data_type()),
         };
-        let computed = branch.columns.iter().filter(|expr| !matches!(expr, Expr::Column { .. }));
+        let computed = step.columns.iter().filter(|expr| !matches!(expr, Expr::Column { .. }));
         Ok(FilterProject {
-            predicate: branch.predicate.as_ref().map(Predicate::new).transpose()?,
-            columns: branch.columns.iter().map(column).collect(),
+            predicate: step.predicate.as_ref().map(Predicate::new).transpose()?,
+            columns: step.columns.iter().map(column).collect(),
             computed: Evaluator::new(computed)?,
         })
     }
 
-    /// The branch's columns for the kept rows of `chunk`, which keep their order among chunks by its position. Columns are
+    /// The step's columns for the kept rows of `chunk`, which keep their order among chunks by its position. Columns are
     /// computed on kept rows only.
     ///
     /// # Errors
     /// Those of the expressions.
     pub(crate) fn apply(&self, chunk: Chunk, filtered: Filtered) -> Result<Chunk> {
-        let Chunk { columns, rows, position, .. } = chunk;
-        let selection = match &self.predicate {
-            Some(predicate) if filtered == Filtered::No => predicate.select(&columns, rows, None)?,
-            _ => Selection::all(rows),
+        let selection = self.kept(&chunk, filtered)?;
+        self.compacted(&chunk, &selection)
+    }
+
+    /// As [`FilterProject::apply`], for whoever takes a selection: where nothing is computed, no row is copied.
+    ///
+    /// # Errors
+    /// Those of the expressions.
+    pub(crate) fn select(&self, chunk: &Chunk, filtered: Filtered) -> Result<Selected> {
+        let selection = self.kept(chunk, filtered)?;
+        let plain = |column: &Column| match column {
+            Column::Plain(index) => chunk.columns.get(*index).cloned(),
+            Column::Computed(_) => None,
         };
-        let kept = selection.count();
-        let mut computed = self.computed.evaluate(&columns, rows, Some(&selection))?.into_iter();
+        if let Some(columns) = self.columns.iter().map(plain).collect() {
+            return Ok(Selected { columns, rows: chunk.rows, selection });
+        }
+        let Chunk { columns, rows, .. } = self.compacted(chunk, &selection)?;
+        Ok(Selected { columns, rows, selection: Selection::all(rows) })
+    }
+
+    fn kept(&self, chunk: &Chunk, filtered: Filtered) -> Result<Selection> {
+        match &self.predicate {
+            Some(predicate) if filtered == Filtered::No => predicate.select(&chunk.columns, chunk.rows, None),
+            _ => Ok(Selection::all(chunk.rows)),
+        }
+    }
+
+    fn compacted(&self, chunk: &Chunk, selection: &Selection) -> Result<Chunk> {
+        let Chunk { columns, rows, position, .. } = chunk;
+        let mut computed = self.computed.evaluate(columns, *rows, Some(selection))?.into_iter();
         let missing = || Error::invalid("a chunk without a column that its plan reads");
         let column = |column: &Column| -> Result<ArrayRef> {
             match column {
-                Column::Plain(index) => compact(columns.get(*index).ok_or_else(missing)?, &selection),
+                Column::Plain(index) => compact(columns.get(*index).ok_or_else(missing)?, selection),
                 Column::Computed(data_type) => computed.next().ok_or_else(missing)?.into_array(data_type),
             }
         };
         let columns = self.columns.iter().map(column).collect::<Result<_>>()?;
-        Ok(Chunk { position, ..Chunk::new(columns, kept) })
+        Ok(Chunk { position: *position, ..Chunk::new(columns, selection.count()) })
     }
 }

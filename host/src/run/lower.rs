@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use pilaster_kernels::aggregate::{Aggregate, FloatSum};
 use pilaster_kernels::expr::Expr;
-use pilaster_kernels::{Backend, Result};
+use pilaster_kernels::join::{JoinSpec, Side};
+use pilaster_kernels::{Backend, Error, Result};
 
-use super::pipeline::{Aggregation, Branch, Pipeline, Sink, Source};
+use super::pipeline::{Aggregation, Branch, Pipeline, Probe, Sink, Source, Step};
 use crate::place::{OperatorReport, Outcome};
 use crate::plan::{Operator, Plan};
 
@@ -36,7 +37,7 @@ pub(crate) fn lower(plan: &Plan, float_sum: FloatSum) -> Result<Lowered> {
     let output = match branches.as_slice() {
         [Branch { source: Source::Pipeline(_), .. }] if branches[0].renames_only() => {
             cut.absorb(&branches[0]);
-            branches[0].columns.iter().filter_map(column_index).collect()
+            branches[0].step.columns.iter().filter_map(column_index).collect()
         }
         _ => {
             let columns = plan.schema().fields().len();
@@ -68,6 +69,15 @@ impl Cut {
     fn branches(&mut self, plan: &Plan, depth: usize) -> Result<Vec<Branch>> {
         let id = self.report(plan, depth);
         let inputs = plan.inputs();
+        if let (Operator::Join { spec, build }, [left, right]) = (plan.operator(), inputs) {
+            let left_branches = self.branches(left, depth + 1)?;
+            let right_branches = self.branches(right, depth + 1)?;
+            let side = build.unwrap_or_else(|| fewer_rows(left, right));
+            return Ok(match side {
+                Side::Left => self.join(spec, side, (left_branches, left), right_branches, plan, id),
+                Side::Right => self.join(spec, side, (right_branches, right), left_branches, plan, id),
+            });
+        }
         let mut branches = Vec::new();
         for input in inputs {
             branches.extend(self.branches(input, depth + 1)?);
@@ -77,19 +87,20 @@ impl Cut {
             Operator::Input(source) => {
                 Ok(vec![leaf(Source::Input(Arc::clone(source)), plan, false, vec![id])])
             }
-            Operator::Filter(predicate) => self.each(branches, plan, id, |branch| {
-                let predicate = predicate.substitute(&branch.columns)?;
-                branch.predicate = Some(match branch.predicate.take() {
+            Operator::Filter(predicate) => self.each(branches, plan, id, |step| {
+                let predicate = predicate.substitute(&step.columns)?;
+                step.predicate = Some(match step.predicate.take() {
                     Some(below) => Expr::and(below, predicate)?,
                     None => predicate,
                 });
                 Ok(())
             }),
-            Operator::Project(exprs) => self.each(branches, plan, id, |branch| {
-                branch.columns =
-                    exprs.iter().map(|expr| expr.substitute(&branch.columns)).collect::<Result<_>>()?;
+            Operator::Project(exprs) => self.each(branches, plan, id, |step| {
+                step.columns =
+                    exprs.iter().map(|expr| expr.substitute(&step.columns)).collect::<Result<_>>()?;
                 Ok(())
             }),
+            Operator::Join { .. } => Err(Error::invalid("a join of other than two inputs")),
             Operator::Union => {
                 if let Some(first) = branches.first_mut() {
                     first.operators.push(id);
@@ -120,18 +131,18 @@ impl Cut {
         mut branches: Vec<Branch>,
         plan: &Plan,
         id: usize,
-        mut add: impl FnMut(&mut Branch) -> Result<()>,
+        mut add: impl FnMut(&mut Step) -> Result<()>,
     ) -> Result<Vec<Branch>> {
         let exprs: &[Expr] = match plan.operator() {
             Operator::Filter(predicate) => std::slice::from_ref(predicate),
             Operator::Project(exprs) => exprs,
             _ => &[],
         };
-        if branches.iter().any(|branch| inlined_nodes(exprs, &branch.columns) > MAX_INLINED_NODES) {
+        if branches.iter().any(|branch| inlined_nodes(exprs, &branch.last().columns) > MAX_INLINED_NODES) {
             branches = vec![self.materialise(branches, &plan.inputs()[0])];
         }
         for branch in &mut branches {
-            add(branch)?;
+            add(branch.last_mut())?;
         }
         if let Some(first) = branches.first_mut() {
             first.operators.push(id);
@@ -148,11 +159,41 @@ impl Cut {
             }
             _ => Vec::new(),
         };
-        let nodes = |branch: &Branch| exprs.iter().map(|expr| inlined_nodes([*expr], &branch.columns)).max();
+        let nodes = |branch: &Branch| exprs.iter().map(|expr| inlined_nodes([*expr], &branch.last().columns)).max();
         if branches.iter().any(|branch| nodes(branch) > Some(MAX_INLINED_NODES)) {
             branches = vec![self.materialise(branches, &plan.inputs()[0])];
         }
         self.push(branches, sink, plan, vec![id])
+    }
+
+    /// Ends the branches of one side in a table, which those of the other pass.
+    fn join(
+        &mut self,
+        spec: &Arc<JoinSpec>,
+        side: Side,
+        (build, build_plan): (Vec<Branch>, &Plan),
+        mut probing: Vec<Branch>,
+        plan: &Plan,
+        id: usize,
+    ) -> Vec<Branch> {
+        let sink = Sink::Build { spec: Arc::clone(spec), side };
+        let schema = Arc::clone(build_plan.schema());
+        self.pipelines.push(Pipeline { branches: build, sink, schema, operators: Vec::new() });
+        let probe = Probe {
+            build: self.pipelines.len() - 1,
+            spec: Arc::clone(spec),
+            side,
+            step: Step::of(plan.schema()),
+            operator: id,
+        };
+        for branch in &mut probing {
+            branch.probes.push(probe.clone());
+            branch.ordered = false;
+        }
+        if let Some(first) = probing.first_mut() {
+            first.operators.push(id);
+        }
+        probing
     }
 
     /// A limit right above a sort becomes part of it.
@@ -215,9 +256,39 @@ impl Cut {
 }
 
 fn leaf(source: Source, plan: &Plan, ordered: bool, operators: Vec<usize>) -> Branch {
-    let fields = plan.schema().fields().iter().enumerate();
-    let columns = fields.map(|(index, field)| Expr::column(index, field.data_type().clone())).collect();
-    Branch { source, schema: Arc::clone(plan.schema()), predicate: None, columns, ordered, operators }
+    let schema = Arc::clone(plan.schema());
+    Branch { source, step: Step::of(&schema), schema, probes: Vec::new(), ordered, operators }
+}
+
+/// The side that a join's table is made of where nobody says: the one of fewer rows, as far as that is known.
+fn fewer_rows(left: &Plan, right: &Plan) -> Side {
+    match (most_rows(left), most_rows(right)) {
+        (Some(left), Some(right)) if left < right => Side::Left,
+        (Some(_), None) => Side::Left,
+        _ => Side::Right,
+    }
+}
+
+/// Rows of a plan, at most, as far as its sources know theirs.
+fn most_rows(plan: &Plan) -> Option<u64> {
+    let inputs: Vec<Option<u64>> = plan.inputs().iter().map(most_rows).collect();
+    let only = inputs.first().copied().flatten();
+    let at_most = |fetch: &Option<usize>| match (only, fetch) {
+        (Some(rows), Some(fetch)) => Some(rows.min(*fetch as u64)),
+        (rows, fetch) => rows.or(fetch.map(|fetch| fetch as u64)),
+    };
+    match plan.operator() {
+        Operator::Scan(scan) => Some(scan.rows()),
+        Operator::Input(source) => source.rows(),
+        Operator::Filter(_) | Operator::Project(_) => only,
+        Operator::Aggregate { keys, .. } if keys.is_empty() => Some(1),
+        Operator::Aggregate { sets: None, .. } => only,
+        Operator::Aggregate { sets: Some(sets), .. } => only.map(|rows| rows * sets.sets().len() as u64),
+        Operator::Sort { fetch, .. } | Operator::Limit { fetch, .. } => at_most(fetch),
+        // A guess: each row of the larger side has one partner.
+        Operator::Join { .. } => inputs.into_iter().collect::<Option<Vec<_>>>()?.into_iter().max(),
+        Operator::Union => inputs.into_iter().sum(),
+    }
 }
 
 fn column_index(expr: &Expr) -> Option<usize> {

@@ -1,8 +1,9 @@
 //! Plans as pipelines, pipelines as tasks, tasks on workers; cancellation.
 //!
 //! ```text
-//! plan -> lower -> pipelines (pipeline) -> tasks (task) -> workers -> sink -> output -> Execution
-//!                                                        |             \-> store -> tasks of a later pipeline
+//! plan -> lower -> pipelines (pipeline) -> tasks (task) -> workers -> joins (probing) -> sink -> output -> Execution
+//!                                                        |                                \-> store -> tasks of a later pipeline
+//!                                                        |                                \-> table of a later pipeline's join
 //!                                                        \-> device programs (gpu), the rest of a failed one on the CPU
 //! ```
 
@@ -18,7 +19,9 @@ mod gpu;
 mod lower;
 mod output;
 mod pipeline;
+mod probing;
 mod query;
+mod reading;
 mod rollup;
 mod sink;
 mod sorted_runs;

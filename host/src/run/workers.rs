@@ -12,8 +12,10 @@ use parking_lot::Mutex;
 use pilaster_kernels::{Error, Result};
 
 use super::chunk::Chunk;
+use super::probing::Way;
 use super::query::Query;
-use super::task::{Chunks, Filtered, Reading, Task};
+use super::reading::{Chunks, Filtered, Reading};
+use super::task::Task;
 
 /// Most threads of one pipeline that wait on engines' streams at a time.
 const MAX_BLOCKING_WORKERS: usize = 64;
@@ -57,45 +59,34 @@ pub(crate) trait Sinking: Sync {
     }
 }
 
-/// Runs `tasks` through `sink`; the workers' states come back, in the order of their workers.
+/// Runs `tasks` through `sink`; the workers' states come back, in the order of their workers. What remains of a join comes
+/// after all tasks that feed it.
 pub(crate) fn run<S: Sinking>(
     query: &Query,
     readings: &[Arc<Reading>],
     tasks: &[Task],
     sink: &S,
 ) -> Result<Vec<S::Local>> {
-    let workers = count(query, tasks);
-    let shared = Shared {
-        query,
-        readings,
-        tasks,
-        sink,
-        next: AtomicUsize::new(0),
-        stop: AtomicBool::new(false),
-        error: Mutex::new(None),
-    };
-    let locals = if workers <= 1 {
-        vec![caught(|| shared.work())]
-    } else {
-        std::thread::scope(|scope| {
-            let start = |_| {
-                let builder = std::thread::Builder::new().name("pilaster-worker".into());
-                builder.spawn_scoped(scope, || caught(|| shared.work()))
-            };
-            let threads: Vec<_> = (0..workers).map(start).collect();
-            let join =
-                |thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<S::Local>>>| match thread {
-                    Ok(thread) => thread.join().unwrap_or_else(|panic| Err(panicked(&panic))),
-                    Err(error) => Err(Error::Io { path: "worker thread".into(), reason: error.to_string() }),
-                };
-            threads.into_iter().map(join).collect()
-        })
-    };
-    // A worker's own error says more than the cancellation that it caused in others.
-    if let Some(error) = shared.error.lock().take() {
-        return Err(error);
+    let stop = AtomicBool::new(false);
+    let mut locals = Vec::new();
+    // Without tasks there is a state all the same.
+    let phases = tasks.chunk_by(Task::runs_with).chain(tasks.is_empty().then_some(tasks));
+    for tasks in phases {
+        if stop.load(Ordering::Acquire) {
+            break;
+        }
+        let phase = Shared {
+            query,
+            readings,
+            tasks,
+            sink,
+            next: AtomicUsize::new(0),
+            stop: &stop,
+            error: Mutex::new(None),
+        };
+        locals = phase.run(locals)?;
     }
-    locals.into_iter().collect()
+    Ok(locals)
 }
 
 /// Workers of a pipeline.
@@ -144,13 +135,47 @@ struct Shared<'a, S> {
     tasks: &'a [Task],
     sink: &'a S,
     next: AtomicUsize,
-    stop: AtomicBool,
+    stop: &'a AtomicBool,
     error: Mutex<Option<Error>>,
 }
 
 impl<S: Sinking> Shared<'_, S> {
-    fn work(&self) -> Result<S::Local> {
-        let mut local = self.sink.local()?;
+    /// Runs the tasks; workers go on with the `locals` of an earlier phase.
+    fn run(&self, locals: Vec<S::Local>) -> Result<Vec<S::Local>> {
+        let workers = count(self.query, self.tasks).max(1);
+        let mut locals: Vec<Option<S::Local>> = locals.into_iter().map(Some).collect();
+        let idle: Vec<S::Local> = locals.drain(workers.min(locals.len())..).flatten().collect();
+        locals.resize_with(workers, || None);
+        let worked = if workers == 1 {
+            locals.into_iter().map(|local| caught(|| self.work(local))).collect()
+        } else {
+            self.on_threads(locals)
+        };
+        // A worker's own error says more than the cancellation that it caused in others.
+        if let Some(error) = self.error.lock().take() {
+            return Err(error);
+        }
+        worked.into_iter().chain(idle.into_iter().map(Ok)).collect()
+    }
+
+    fn on_threads(&self, locals: Vec<Option<S::Local>>) -> Vec<Result<S::Local>> {
+        std::thread::scope(|scope| {
+            let start = |local| {
+                let builder = std::thread::Builder::new().name("pilaster-worker".into());
+                builder.spawn_scoped(scope, || caught(|| self.work(local)))
+            };
+            let threads: Vec<_> = locals.into_iter().map(start).collect();
+            let join =
+                |thread: std::io::Result<std::thread::ScopedJoinHandle<'_, Result<S::Local>>>| match thread {
+                    Ok(thread) => thread.join().unwrap_or_else(|panic| Err(panicked(&panic))),
+                    Err(error) => Err(Error::Io { path: "worker thread".into(), reason: error.to_string() }),
+                };
+            threads.into_iter().map(join).collect()
+        })
+    }
+
+    fn work(&self, local: Option<S::Local>) -> Result<S::Local> {
+        let mut local = local.map_or_else(|| self.sink.local(), Ok)?;
         while !self.stop.load(Ordering::Acquire) {
             let Some(task) = self.tasks.get(self.next.fetch_add(1, Ordering::Relaxed)) else { break };
             match self.task(task, &mut local) {
@@ -177,26 +202,26 @@ impl<S: Sinking> Shared<'_, S> {
         self.task_by_chunk(task, local)
     }
 
-    fn open(&self, task: &Task) -> Result<(Chunks, Filtered)> {
+    fn open(&self, task: &Task) -> Result<Opened<'_>> {
         let reading = &self.readings[task.branch];
         let reserve = self.query.host_reserve();
-        if S::ENCODED
-            && let Some(chunks) = reading.open_encoded(task, &reserve)
-        {
-            return Ok((chunks, Filtered::No));
-        }
-        reading.open(task, self.sink.batch_rows(self.query), S::FILTERED, reserve)
+        let encoded = if S::ENCODED { reading.open_encoded(task, &reserve) } else { None };
+        let (chunks, filtered) = match encoded {
+            Some(chunks) => (chunks, Filtered::No),
+            None => reading.open(task, self.sink.batch_rows(self.query), S::FILTERED, reserve)?,
+        };
+        let way = reading.probing().way(task.enters(), self.query);
+        Ok(Opened { chunks, filtered, way, order: task.order, before: 0 })
     }
 
     fn task_in_one_job(&self, task: &Task, local: &mut S::Local) -> Result<Flow> {
-        let (chunks, filtered) = self.open(task)?;
-        let mut before = 0;
-        for chunk in chunks {
+        let mut opened = self.open(task)?;
+        while let Some((chunk, filtered)) = opened.next(self.query)? {
             self.query.check()?;
             if self.stop.load(Ordering::Acquire) {
                 return Ok(Flow::NextTask);
             }
-            match self.sink.consume(local, task, chunk?.placed(task.order, &mut before), filtered)? {
+            match self.sink.consume(local, task, chunk, filtered)? {
                 Flow::Continue => {}
                 Flow::NextTask => break,
                 Flow::Stop => return Ok(Flow::Stop),
@@ -206,34 +231,65 @@ impl<S: Sinking> Shared<'_, S> {
     }
 
     fn task_by_chunk(&self, task: &Task, local: &mut S::Local) -> Result<Flow> {
-        let (chunks, filtered) = self.open(task)?;
-        let (query, mut before) = (self.query, 0);
-        let mut chunks = chunks.map(|chunk| Ok::<_, Error>(chunk?.placed(task.order, &mut before)));
+        let mut opened = self.open(task)?;
+        let (query, sink) = (self.query, self.sink);
         loop {
             query.check()?;
             if self.stop.load(Ordering::Acquire) {
                 return Ok(Flow::NextTask);
             }
-            let sink = self.sink;
-            let flow = if task.blocks() {
-                match chunks.next().transpose()? {
-                    Some(chunk) => Some(query.on_pool(|| sink.consume(local, task, chunk, filtered))?),
-                    None => None,
-                }
-            } else {
-                query.on_pool(|| {
-                    let chunk = chunks.next().transpose()?;
-                    chunk.map(|chunk| sink.consume(local, task, chunk, filtered)).transpose()
-                })?
-            };
+            // What may wait for an engine is waited for here, what joins make of it is made on the pool.
+            let waits = task.blocks() && !opened.way.has_rows();
+            let read = if waits { opened.chunks.next().transpose()? } else { None };
+            if waits && read.is_none() {
+                break;
+            }
+            let flow = query.on_pool(|| {
+                read.map_or(Ok(()), |chunk| opened.feed(chunk))?;
+                let next = if task.blocks() { opened.next_of_fed(query) } else { opened.next(query) };
+                next?.map(|(chunk, filtered)| sink.consume(local, task, chunk, filtered)).transpose()
+            })?;
             sink.drain(local)?;
             match flow {
                 Some(Flow::Continue) => {}
                 Some(Flow::Stop) => return Ok(Flow::Stop),
+                None if task.blocks() => {}
                 Some(Flow::NextTask) | None => break,
             }
         }
         query.on_pool(|| self.sink.end_task(local, task))
+    }
+}
+
+/// A task's chunks, as they come out of the joins of its branch.
+struct Opened<'a> {
+    chunks: Chunks,
+    filtered: Filtered,
+    way: Way<'a>,
+    order: usize,
+    /// Rows that came out before.
+    before: u64,
+}
+
+impl Opened<'_> {
+    fn next(&mut self, query: &Query) -> Result<Option<(Chunk, Filtered)>> {
+        loop {
+            if let Some(next) = self.next_of_fed(query)? {
+                return Ok(Some(next));
+            }
+            let Some(chunk) = self.chunks.next().transpose()? else { return Ok(None) };
+            self.feed(chunk)?;
+        }
+    }
+
+    fn feed(&mut self, chunk: Chunk) -> Result<()> {
+        self.way.feed(chunk, self.filtered)
+    }
+
+    /// The next chunk without reading more of the source.
+    fn next_of_fed(&mut self, query: &Query) -> Result<Option<(Chunk, Filtered)>> {
+        let next = self.way.next(query)?;
+        Ok(next.map(|(chunk, filtered)| (chunk.placed(self.order, &mut self.before), filtered)))
     }
 }
 

@@ -30,6 +30,8 @@
 //! **Physical types.** As anywhere inside a pipeline, a column may be physically narrower than its logical type, or a
 //! dictionary over it, and batches may differ in it. Dictionaries and views stay what they are, on both sides.
 
+use std::fmt;
+
 use arrow::datatypes::DataType;
 
 use crate::error::{Error, Result};
@@ -65,6 +67,24 @@ pub enum JoinType {
     LeftMark,
     /// All right rows, likewise.
     RightMark,
+}
+
+impl fmt::Display for JoinType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            JoinType::Inner => "inner",
+            JoinType::Left => "left",
+            JoinType::Right => "right",
+            JoinType::Full => "full",
+            JoinType::LeftSemi => "left semi",
+            JoinType::RightSemi => "right semi",
+            JoinType::LeftAnti => "left anti",
+            JoinType::RightAnti => "right anti",
+            JoinType::LeftAntiNullAware => "left anti null aware",
+            JoinType::LeftMark => "left mark",
+            JoinType::RightMark => "right mark",
+        })
+    }
 }
 
 /// One of the two inputs.

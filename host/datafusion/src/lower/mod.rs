@@ -5,6 +5,7 @@
 
 pub mod aggregate;
 pub mod expr;
+mod join;
 mod memory;
 mod scan;
 
@@ -43,7 +44,7 @@ pub struct Subtree {
     pub plan: Plan,
     /// DataFusion's plans that feed it.
     pub children: Vec<Arc<dyn ExecutionPlan>>,
-    /// Operators of ours that are worth a hand-over: scans, filters, aggregations, sorts.
+    /// Operators of ours that are worth a hand-over: scans, filters, joins, aggregations, sorts.
     pub heavy: usize,
     /// Nodes that stayed with DataFusion below us, each with the reason.
     pub left: Vec<String>,
@@ -131,6 +132,9 @@ impl Lowering<'_> {
         if let Some(merge) = plan.downcast_ref::<SortPreservingMergeExec>() {
             return self.merge(merge);
         }
+        if let Some(lowered) = join::lower(plan) {
+            return self.join(lowered?, plan);
+        }
         self.limit_or_union(plan)
     }
 
@@ -163,6 +167,13 @@ impl Lowering<'_> {
         let input = self.input(lowered.input)?;
         self.heavy += 1;
         lowered.over(input)?.with_schema(node.schema())
+    }
+
+    fn join(&mut self, lowered: join::Lowered<'_>, plan: &Arc<dyn ExecutionPlan>) -> Result<Plan> {
+        let left = self.input(lowered.left)?;
+        let right = self.input(lowered.right)?;
+        self.heavy += 1;
+        lowered.over(left, right)?.with_schema(plan.schema())
     }
 
     fn sort(

@@ -8,10 +8,11 @@ use pilaster_kernels::{Error, Result};
 use super::super::chunk::Chunk;
 use super::super::cpu;
 use super::super::filter_project::FilterProject;
-use super::super::pipeline::{Branch, Pipeline};
+use super::super::pipeline::{Branch, Pipeline, Step};
 use super::super::query::Query;
+use super::super::reading::{Filtered, Reading};
 use super::super::sink::Receiver;
-use super::super::task::{Filtered, Reading, Task};
+use super::super::task::Task;
 use super::super::workers::{self, Flow, Sinking};
 use super::Lane;
 use super::round::{Round, Rounds, in_parts};
@@ -109,7 +110,7 @@ impl GpuFilterSink<'_> {
 
     fn program(&self, branch: usize, chunks: &[Chunk]) -> Result<Chunk> {
         let (query, tier) = (self.lane.query, self.lane.device.tier());
-        let Branch { predicate, columns, .. } = &self.branches[branch];
+        let Step { predicate, columns } = &self.branches[branch].step;
         let mut filter = query.on_pool(|| {
             let packed = self.rounds[branch].pack(self.lane, chunks)?;
             GpuFilter::new(predicate.as_ref(), columns, &packed, tier)

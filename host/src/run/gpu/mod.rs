@@ -22,8 +22,9 @@ use pilaster_kernels::{Error, Result};
 
 use super::pipeline::{Pipeline, Sink};
 use super::query::Query;
+use super::reading::Reading;
 use super::sink::Receiver;
-use super::task::{Reading, Task};
+use super::task::Task;
 use crate::device::{Device, ProgramRun};
 
 /// What a pipeline's programs moved and took, over all rounds.
@@ -123,7 +124,7 @@ pub(super) fn run(
             sort::run(lane, pipeline, readings, tasks, receiver, keys, (*skip, *fetch))
         }
         Sink::Collect => filter::run(lane, pipeline, readings, tasks, receiver),
-        Sink::Limit { .. } => {
+        Sink::Limit { .. } | Sink::Build { .. } => {
             super::cpu::run(lane.query, pipeline, readings, tasks, receiver, &mut lane.tally.lock())
         }
     }

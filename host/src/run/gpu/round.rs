@@ -11,7 +11,7 @@ use rayon::prelude::*;
 use super::super::chunk::Chunk;
 use super::super::pipeline::Branch;
 use super::super::query::Query;
-use super::super::task::Reading;
+use super::super::reading::Reading;
 use super::Lane;
 use crate::memory::Reservation;
 

@@ -10,8 +10,9 @@ use pilaster_kernels::{Backend, Error, Result};
 use super::super::chunk::Chunk;
 use super::super::cpu;
 use super::super::pipeline::Pipeline;
+use super::super::reading::Reading;
 use super::super::sink::{self, Gathered, Receiver};
-use super::super::task::{Reading, Task};
+use super::super::task::Task;
 use super::Lane;
 
 /// Gathers all rows, orders them, gives the wanted ones to `receiver`.

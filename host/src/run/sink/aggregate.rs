@@ -10,7 +10,8 @@ use pilaster_kernels::aggregate::cpu::{
 
 use super::super::chunk::Chunk;
 use super::super::query::Query;
-use super::super::task::{Filtered, Task};
+use super::super::reading::Filtered;
+use super::super::task::Task;
 use super::super::workers::{Flow, Sinking};
 use crate::memory::Reserve;
 

@@ -1,17 +1,20 @@
 //! Rows that leave a pipeline as they come.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
+use pilaster_kernels::join::cpu::JoinTable;
 use pilaster_kernels::{Error, Result};
 
 use super::super::chunk::Chunk;
 use super::super::filter_project::FilterProject;
 use super::super::output::Output;
 use super::super::query::Query;
+use super::super::reading::Filtered;
 use super::super::store::{Piece, Store};
-use super::super::task::{Filtered, Materialised, Task};
+use super::super::task::{Materialised, Task};
 use super::super::workers::{Flow, Sinking};
 
 /// Who gets a pipeline's rows.
@@ -25,6 +28,8 @@ enum Target<'a> {
     Consumer { output: &'a Output, schema: SchemaRef, columns: Vec<usize> },
     /// A later pipeline. Pieces with the position of the chunk that they are of.
     Pipeline { store: Store, pieces: Mutex<Vec<(u64, Piece)>> },
+    /// A later pipeline that probes the table of these rows.
+    Probe { table: Mutex<Option<Arc<JoinTable>>> },
 }
 
 impl<'a> Receiver<'a> {
@@ -37,6 +42,24 @@ impl<'a> Receiver<'a> {
     pub(crate) fn pipeline(query: &Query) -> Self {
         let target = Target::Pipeline { store: Store::new(query), pieces: Mutex::default() };
         Receiver { target, rows: AtomicU64::new(0) }
+    }
+
+    /// A receiver of a join's table.
+    pub(crate) fn probe() -> Self {
+        Receiver { target: Target::Probe { table: Mutex::default() }, rows: AtomicU64::new(0) }
+    }
+
+    /// Hands a table on.
+    ///
+    /// # Errors
+    /// Where the receiver wants rows.
+    pub(crate) fn give_table(&self, made: JoinTable) -> Result<()> {
+        let Target::Probe { table } = &self.target else {
+            return Err(Error::invalid("a join's table in place of rows"));
+        };
+        self.rows.store(made.rows() as u64, Ordering::Relaxed);
+        *table.lock() = Some(Arc::new(made));
+        Ok(())
     }
 
     /// Hands rows on; blocks where the consumer is slow.
@@ -59,6 +82,7 @@ impl<'a> Receiver<'a> {
                 pieces.lock().extend(kept.map(|piece| (position, piece)));
                 Ok(())
             }
+            Target::Probe { .. } => Err(Error::invalid("rows in place of a join's table")),
         }
     }
 
@@ -73,20 +97,21 @@ impl<'a> Receiver<'a> {
     /// [`Error::Io`].
     pub(crate) fn seal(&self) -> Result<u64> {
         match &self.target {
-            Target::Consumer { .. } => Ok(0),
+            Target::Consumer { .. } | Target::Probe { .. } => Ok(0),
             Target::Pipeline { store, .. } => store.seal().map(|()| store.spilled_bytes()),
         }
     }
 
-    /// What was kept for a later pipeline, in the order of the chunks' positions where they have one, else as they came.
+    /// What a later pipeline reads: a table, or rows in the order of the chunks' positions where they have one, else as they came.
     pub(crate) fn into_result(self) -> Materialised {
         match self.target {
             Target::Consumer { .. } => Materialised::default(),
             Target::Pipeline { pieces, .. } => {
                 let mut pieces = pieces.into_inner();
                 pieces.sort_by_key(|(position, _)| *position);
-                Materialised { pieces: pieces.into_iter().map(|(_, piece)| piece).collect() }
+                Materialised { pieces: pieces.into_iter().map(|(_, piece)| piece).collect(), table: None }
             }
+            Target::Probe { table } => Materialised { pieces: Vec::new(), table: table.into_inner() },
         }
     }
 }

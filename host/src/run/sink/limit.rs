@@ -9,8 +9,9 @@ use pilaster_kernels::Result;
 use super::super::chunk::Chunk;
 use super::super::filter_project::FilterProject;
 use super::super::query::Query;
+use super::super::reading::Filtered;
 use super::super::store::{Piece, ReadBack, Store};
-use super::super::task::{Filtered, Task};
+use super::super::task::Task;
 use super::super::workers::{Flow, Sinking};
 
 pub(crate) struct LimitSink {

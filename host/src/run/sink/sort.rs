@@ -22,7 +22,8 @@ use super::super::filter_project::FilterProject;
 use super::super::query::Query;
 use super::super::sorted_runs::{Run, SortedRuns, rows_of_block, with_task};
 use super::super::store::Store;
-use super::super::task::{Filtered, Task};
+use super::super::reading::Filtered;
+use super::super::task::Task;
 use super::super::workers::{Flow, Sinking};
 use crate::memory::{Budget, Reservation};
 
