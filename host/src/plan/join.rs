@@ -53,7 +53,8 @@ impl Plan {
             check::ordered(&key.right.data_type(), "a join key")?;
         }
         if let Some(residual) = &residual {
-            let both: Vec<_> = self.schema().fields().iter().chain(right.schema().fields()).cloned().collect();
+            let both: Vec<_> =
+                self.schema().fields().iter().chain(right.schema().fields()).cloned().collect();
             check::columns(residual, &Schema::new(both))?;
         }
         let output = output.unwrap_or_else(|| all_columns(join_type, self.schema(), right.schema()));

@@ -18,7 +18,9 @@ use super::probing::Probing;
 use super::query::Query;
 use super::reading::Reading;
 use super::rollup;
-use super::sink::{AggregateSink, BuildSink, CollectSink, Gathered, LimitSink, Receiver, SortSink, in_order, order};
+use super::sink::{
+    AggregateSink, BuildSink, CollectSink, Gathered, LimitSink, Receiver, SortSink, in_order, order,
+};
 use super::sorted_runs::SortedRuns;
 use super::task::{Materialised, Task};
 use super::workers;
@@ -38,7 +40,8 @@ pub(crate) fn readings(pipeline: &Pipeline, results: &mut [Materialised]) -> Res
             _ => Ok(Reading::new(branch, &branch.step.columns.iter().collect::<Vec<_>>(), probing)),
         }
     };
-    let readings: Result<Vec<_>> = pipeline.branches.iter().map(|branch| reading(branch).map(Arc::new)).collect();
+    let readings: Result<Vec<_>> =
+        pipeline.branches.iter().map(|branch| reading(branch).map(Arc::new)).collect();
     for probe in pipeline.branches.iter().flat_map(|branch| &branch.probes) {
         results[probe.build].table = None;
     }

@@ -159,7 +159,8 @@ impl Cut {
             }
             _ => Vec::new(),
         };
-        let nodes = |branch: &Branch| exprs.iter().map(|expr| inlined_nodes([*expr], &branch.last().columns)).max();
+        let nodes =
+            |branch: &Branch| exprs.iter().map(|expr| inlined_nodes([*expr], &branch.last().columns)).max();
         if branches.iter().any(|branch| nodes(branch) > Some(MAX_INLINED_NODES)) {
             branches = vec![self.materialise(branches, &plan.inputs()[0])];
         }

@@ -41,7 +41,8 @@ impl Probing {
     /// Where an expression nests too deep.
     pub(crate) fn new(branch: &Branch, tables: Vec<Arc<JoinTable>>) -> Result<Self> {
         let steps = std::iter::once(&branch.step).chain(branch.probes.iter().map(|probe| &probe.step));
-        let stage = |(table, step)| Ok(Stage { step: FilterProject::new(step)?, table, rows: AtomicU64::new(0) });
+        let stage =
+            |(table, step)| Ok(Stage { step: FilterProject::new(step)?, table, rows: AtomicU64::new(0) });
         Ok(Probing { stages: tables.into_iter().zip(steps).map(stage).collect::<Result<_>>()? })
     }
 

@@ -46,7 +46,13 @@ impl Sinking for BuildSink {
         Ok(self.build.worker())
     }
 
-    fn consume(&self, worker: &mut BuildWorker, task: &Task, chunk: Chunk, filtered: Filtered) -> Result<Flow> {
+    fn consume(
+        &self,
+        worker: &mut BuildWorker,
+        task: &Task,
+        chunk: Chunk,
+        filtered: Filtered,
+    ) -> Result<Flow> {
         let selected = self.steps[task.branch].select(&chunk, filtered)?;
         worker.consume(&selected.columns, selected.rows, Some(&selected.selection))?;
         Ok(Flow::Continue)
