@@ -1,6 +1,6 @@
 //! A pipeline on the CPU: tasks through workers into a sink.
 
-use std::sync::Arc;
+use std::sync::{Arc, mpsc};
 
 use parking_lot::Mutex;
 use pilaster_kernels::aggregate::Aggregate;
@@ -168,20 +168,39 @@ pub(crate) fn wanted(skip: usize, fetch: Option<usize>) -> Option<usize> {
     fetch.map(|fetch| fetch.saturating_add(skip))
 }
 
-/// Hands rows on by their numbers, gathered a few batches at a time.
+/// Batches of a round for each thread: what the threads wait for one another is little beside what they gather.
+const GATHERED_BATCHES: usize = 4;
+
+/// Hands rows on by their numbers, gathered some batches at a time on the pool while those before them are taken.
 pub(crate) fn give_in_order(
     query: &Query,
     receiver: &Receiver<'_>,
     rows: &Chunk,
     order: &[u32],
 ) -> Result<()> {
-    let batches: Vec<&[u32]> = order.chunks(query.cpu_batch_rows()).collect();
-    for batches in batches.chunks(query.threads().max(1)) {
+    let batch_rows = query.cpu_batch_rows();
+    let gathered = |order: &[u32]| {
         query.check()?;
-        let gather = || batches.par_iter().map(|order| in_order(rows, order)).collect::<Result<Vec<_>>>();
-        query.on_pool(gather)?.into_iter().try_for_each(|rows| receiver.give(rows))?;
+        query.on_pool(|| {
+            let batches = order.par_chunks(batch_rows).map(|order| in_order(rows, order));
+            batches.collect::<Result<Vec<_>>>()
+        })
+    };
+    let round_rows = batch_rows * GATHERED_BATCHES * query.threads().max(1);
+    if order.len() <= round_rows {
+        return gathered(order)?.into_iter().try_for_each(|rows| receiver.give(rows));
     }
-    Ok(())
+    std::thread::scope(|scope| {
+        let (sender, rounds) = mpsc::sync_channel(1);
+        // It ends with the rounds, or with whoever took them.
+        std::thread::Builder::new()
+            .name("pilaster-gather".into())
+            .spawn_scoped(scope, move || {
+                order.chunks(round_rows).all(|order| sender.send(gathered(order)).is_ok())
+            })
+            .map_err(|error| Error::Io { path: "gathering thread".into(), reason: error.to_string() })?;
+        rounds.into_iter().try_for_each(|round| round?.into_iter().try_for_each(|rows| receiver.give(rows)))
+    })
 }
 
 /// Hands the rows of sorted runs on in their order.

@@ -4,8 +4,8 @@
 //! run = rows whose keys agree in the words before its cursor        at first: all rows, first word
 //! words of the run   all equal               -> the same run, next word (of strings: behind the common prefix)
 //!                    in order, or reversed   -> as they lie
-//!                    few                     -> sort u64 = word << bits | place, or (word, place) where that is too wide
-//!                    many                    -> radix: partitions by the top bits, each then like a few (`radix`)
+//!                    few                     -> u64 = word << bits | place, in cache (`words`)
+//!                    many                    -> partitions by a sample's quantiles, each then like a few (`radix`)
 //! rows that agree in the word and have more of them are runs again
 //! ```
 //! A row's place in its run is the last component of every comparison, so unstable sorts give the stable order. A small
@@ -15,9 +15,12 @@
 //! worth of key, of which none is read at random.
 
 use arrow::array::ArrayRef;
+use rayon::prelude::*;
 
+use super::words::WordSorter;
 use super::{SortKey, radix, top};
 use crate::error::{Error, Result};
+use crate::gather;
 use crate::keys::order::{Cursor, KeySequence, Rows};
 use crate::simd::lanes;
 
@@ -37,14 +40,31 @@ const COMPARED_ROWS: usize = 12;
 pub fn sort_to_indices(columns: &[ArrayRef], keys: &[SortKey], fetch: Option<usize>) -> Result<Vec<u32>> {
     let rows = columns.first().map_or(0, |column| column.len());
     let end = u32::try_from(rows).map_err(|_| Error::invalid(format!("{rows} rows in one batch")))?;
-    let sequence = KeySequence::new(columns, keys)?;
     let keep = fetch.map_or(rows, |fetch| fetch.min(rows));
-    let mut order = match top::candidates(&sequence, rows, keep) {
-        Some(candidates) => candidates,
-        None => (0..end).collect(),
-    };
+    let lead = keys.first().and_then(|key| columns.get(key.column)).filter(|lead| lead.len() == rows);
+    if let Some(lead) = lead
+        && let Some(candidates) = top::candidates(lead, keys, keep)?
+    {
+        return order_of(columns, keys, candidates, keep);
+    }
+    let sequence = KeySequence::new(columns, keys)?;
+    let mut order: Vec<u32> = (0..end).into_par_iter().collect();
     sort_rows(&sequence, &mut order);
     order.truncate(keep);
+    Ok(order)
+}
+
+/// The first `keep` of some rows, which ascend.
+fn order_of(columns: &[ArrayRef], keys: &[SortKey], rows: Vec<u32>, keep: usize) -> Result<Vec<u32>> {
+    let of_keys = keys.iter().map(|key| {
+        let column = columns.get(key.column).filter(|column| column.len() == columns[0].len());
+        column.cloned().ok_or_else(|| Error::invalid(format!("sort key on column {}", key.column)))
+    });
+    let of_keys = gather::take_columns(&of_keys.collect::<Result<Vec<_>>>()?, &rows)?;
+    let keys: Vec<SortKey> = keys.iter().zip(0..).map(|(key, column)| SortKey { column, ..*key }).collect();
+    let mut order = sort_to_indices(&of_keys, &keys, None)?;
+    order.truncate(keep);
+    order.iter_mut().for_each(|place| *place = rows[*place as usize]);
     Ok(order)
 }
 
@@ -83,10 +103,7 @@ fn sort_rows(sequence: &KeySequence, rows: &mut [u32]) {
 pub(super) struct Scratch {
     left: Vec<Run>,
     words: Vec<u64>,
-    /// Words with their places, where both fit one integer, and where they do not.
-    packed: Vec<u64>,
-    pairs: Vec<(u64, u32)>,
-    rows: Vec<u32>,
+    pub(super) sorter: WordSorter,
 }
 
 impl Scratch {
@@ -116,11 +133,7 @@ impl Scratch {
                 words.reverse();
                 rows.reverse();
             }
-            Shape::Mixed { min, max } => {
-                let bits = u64::BITS - (max - min).leading_zeros();
-                words.iter_mut().for_each(|word| *word -= min);
-                self.sort_words(bits, words, rows);
-            }
+            Shape::Mixed { min, max } => self.sorter.sort((min, max), words, rows),
         }
         if !sequence.is_last(run.cursor) {
             for tie in ties(words) {
@@ -140,32 +153,6 @@ impl Scratch {
             rows.sort_by(|&a, &b| sequence.compare(run.cursor, a, b));
         } else {
             self.left.push(run);
-        }
-    }
-
-    /// Orders `words` of at most `bits` bits, stably, and `rows` with them.
-    pub(super) fn sort_words(&mut self, bits: u32, words: &mut [u64], rows: &mut [u32]) {
-        let place_bits = u64::BITS - (words.len().saturating_sub(1) as u64).leading_zeros();
-        self.rows.clear();
-        self.rows.extend_from_slice(rows);
-        if bits + place_bits <= u64::BITS {
-            let mask = (1 << place_bits) - 1;
-            self.packed.clear();
-            let places = words.iter().zip(0u64..);
-            self.packed.extend(places.map(|(word, place)| word << place_bits | place));
-            self.packed.sort_unstable();
-            for ((packed, word), row) in self.packed.iter().zip(words).zip(rows) {
-                *word = packed >> place_bits;
-                *row = self.rows[(packed & mask) as usize];
-            }
-        } else {
-            self.pairs.clear();
-            self.pairs.extend(words.iter().copied().zip(0..));
-            self.pairs.sort_unstable();
-            for ((pair, word), row) in self.pairs.iter().zip(words).zip(rows) {
-                *word = pair.0;
-                *row = self.rows[pair.1 as usize];
-            }
         }
     }
 }

@@ -2,12 +2,16 @@
 
 pub mod cpu;
 pub mod gpu;
+mod lead;
 mod merge;
 mod radix;
+mod split;
 mod top;
+mod words;
 
 pub use cpu::sort_to_indices;
 pub use merge::{Merge, Step};
+pub use top::TopBound;
 
 /// One sort key: a column, its direction and where its nulls go. There is no default below the SQL layer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

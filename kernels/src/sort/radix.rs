@@ -1,46 +1,73 @@
-//! One word of a long run: rows into partitions by its top bits, then each partition by the rest, on all threads.
+//! One word of a long run: rows into partitions by ranges of it, then each partition in cache, on all threads.
 //!
 //! ```text
-//! words      of all rows, in blocks                          one block, one task
-//! block      word, row -> partition                          counted, then scattered within the block: no two tasks share a line
-//! partition  its stretch of each block, block after block    packed as (rest of the word, place), sorted in cache
+//! sample     some thousand words                             where partitions begin (`split`); whether rows may lie in order
+//! block      words of its rows -> partition                  counted, then scattered within the block: no two tasks share a line
+//! partition  its stretch of each block, block after block    packed as (word, place), sorted in cache (`words`)
 //! ```
-//! Blocks and the rows in them ascend, so a place tells the input order. A partition that is too long, since words
-//! cluster, is partitioned again: it has the top bits in common, so that its words span less.
-//! (Idea: MSD radix with a comparison sort per bucket, as in DuckDB's and Polyroblis and Keller's sorts.)
+//! Blocks and the rows in them ascend, so a place tells the input order. A partition that is too long, since the sample said
+//! little of it, is partitioned again by its own.
+//!
+//! Bytes per row: 8 for the key, 12 written and read for the partition, 4 for the order; nothing is read at random. Fresh memory
+//! costs as much as the scatter itself: words of all rows are never written in input order.
+//! (Idea: MSD radix with a sort per bucket, as in DuckDB's and Polyroblis and Keller's sorts; splitters of samplesort.)
 
 use std::ops::Range;
 
 use rayon::prelude::*;
 
 use super::cpu::{PARALLEL_ROWS, Run, Scratch, Shape, min_max, ties};
+use super::split::{Split, sampled};
 use crate::keys::order::{Cursor, KeySequence, Rows};
 
-/// Rows that a partition should have: their packed words fit the first-level cache.
-const PARTITION_ROWS: usize = 1 << 11;
-/// More write streams at once than this outgrow the second-level cache's lines.
-const MOST_PARTITION_BITS: u32 = 12;
-const BLOCK_ROWS: usize = 1 << 18;
+/// Rows of a block: what is scattered at a time stays close to the second cache level.
+const BLOCK_ROWS: usize = 1 << 17;
 /// Rows of neighbouring partitions that make a task.
 const TASK_ROWS: usize = 1 << 15;
 
 /// Orders `rows`, which ascend and agree before `cursor`, and returns the runs that are left: those that are long.
 pub(super) fn sort(sequence: &KeySequence, cursor: Cursor, rows: &mut [u32]) -> Vec<Run> {
-    let mut words = vec![0; rows.len()];
-    let shape = measure(sequence, cursor, rows, &mut words);
-    Task { sequence, cursor, scratch: Scratch::default() }.order(shape, words, rows)
+    let mut task = Task { sequence, cursor, scratch: Scratch::default() };
+    let sample = sample_of(sequence, cursor, rows);
+    if !is_mixed(&sample) {
+        let mut words = vec![0; rows.len()];
+        let shape = measure(sequence, cursor, rows, &mut words);
+        return task.order(shape, words, rows);
+    }
+    let split = Split::new(&sample, rows.len());
+    let fill = |_, rows: &[u32], words: &mut [u64]| sequence.words(cursor, &listed(rows), words);
+    Blocks::scatter(&split, rows, fill).sort(sequence, cursor, rows)
+}
+
+fn sample_of(sequence: &KeySequence, cursor: Cursor, rows: &[u32]) -> Vec<u64> {
+    let picked: Vec<u32> = sampled(rows.len()).map(|at| rows[at]).collect();
+    let mut words = vec![0; picked.len()];
+    sequence.words(cursor, &Rows::List(&picked), &mut words);
+    words
+}
+
+/// True where the words are in neither order, so that those that they are a sample of are not either.
+fn is_mixed(words: &[u64]) -> bool {
+    !words.is_sorted() && !words.is_sorted_by(|a, b| a >= b)
+}
+
+/// `rows`, which ascend, as what words are asked for.
+fn listed(rows: &[u32]) -> Rows<'_> {
+    match rows {
+        [first, .., last] if (last - first) as usize == rows.len() - 1 => {
+            Rows::Range(*first as usize..*last as usize + 1)
+        }
+        _ => Rows::List(rows),
+    }
 }
 
 /// Fills `words`, and says how they lie.
 fn measure(sequence: &KeySequence, cursor: Cursor, rows: &[u32], words: &mut [u64]) -> Shape {
-    let contiguous = rows.last().is_some_and(|&last| (last - rows[0]) as usize == rows.len() - 1);
     let parts: Vec<(u64, u64, bool, bool)> = words
         .par_chunks_mut(PARALLEL_ROWS)
         .zip(rows.par_chunks(PARALLEL_ROWS))
         .map(|(words, rows)| {
-            let first = rows[0] as usize;
-            let rows = if contiguous { Rows::Range(first..first + rows.len()) } else { Rows::List(rows) };
-            sequence.words(cursor, &rows, words);
+            sequence.words(cursor, &listed(rows), words);
             let (min, max) = min_max(words);
             (min, max, words.is_sorted(), words.is_sorted_by(|a, b| a > b))
         })
@@ -59,9 +86,6 @@ fn measure(sequence: &KeySequence, cursor: Cursor, rows: &[u32], words: &mut [u6
 
 /// A run in blocks, each in order of partition.
 struct Blocks {
-    /// Bits of a word below those that name its partition.
-    low_bits: u32,
-    /// Less their minimum.
     words: Vec<u64>,
     rows: Vec<u32>,
     /// Of each block, where each of its partitions ends in it.
@@ -69,29 +93,27 @@ struct Blocks {
 }
 
 impl Blocks {
-    fn scatter(min: u64, max: u64, rows: &[u32], words: Vec<u64>) -> Self {
-        let bits = u64::BITS - (max - min).leading_zeros();
-        let wanted = (rows.len() / PARTITION_ROWS).max(2).ilog2();
-        let low_bits = bits - wanted.min(MOST_PARTITION_BITS).min(bits);
-        let partitions = ((max - min) >> low_bits) as usize + 1;
-        let mut out =
-            Blocks { low_bits, words: vec![0; rows.len()], rows: vec![0; rows.len()], ends: Vec::new() };
+    /// Brings the rows of each block into the order of their partitions; `fill` writes the words of a block, told where it
+    /// starts in `rows`.
+    fn scatter(split: &Split, rows: &[u32], fill: impl Fn(usize, &[u32], &mut [u64]) + Sync) -> Self {
+        let mut out = Blocks { words: vec![0; rows.len()], rows: vec![0; rows.len()], ends: Vec::new() };
         let targets = out.words.par_chunks_mut(BLOCK_ROWS).zip(out.rows.par_chunks_mut(BLOCK_ROWS));
-        let sources = words.par_chunks(BLOCK_ROWS).zip(rows.par_chunks(BLOCK_ROWS));
-        let ends = targets.zip(sources).map(|((out_words, out_rows), (words, rows))| {
-            let mut next = vec![0u32; partitions + 1];
-            words.iter().for_each(|word| next[((word - min) >> low_bits) as usize + 1] += 1);
+        let blocks = targets.zip(rows.par_chunks(BLOCK_ROWS)).enumerate();
+        let ends = blocks.map_init(Vec::new, |words, (block, ((out_words, out_rows), rows))| {
+            words.resize(rows.len(), 0);
+            fill(block * BLOCK_ROWS, rows, words);
+            let mut next = vec![0u32; split.partitions() + 1];
+            words.iter().for_each(|&word| next[split.of(word) + 1] += 1);
             for partition in 1..next.len() {
                 next[partition] += next[partition - 1];
             }
-            for (word, &row) in words.iter().zip(rows) {
-                let word = word - min;
-                let next = &mut next[(word >> low_bits) as usize];
+            for (&word, &row) in words.iter().zip(rows) {
+                let next = &mut next[split.of(word)];
                 out_words[*next as usize] = word;
                 out_rows[*next as usize] = row;
                 *next += 1;
             }
-            next.truncate(partitions);
+            next.truncate(split.partitions());
             next
         });
         out.ends = ends.collect();
@@ -156,7 +178,7 @@ impl Blocks {
                 let shape = if min == max { Shape::Equal } else { Shape::Mixed { min, max } };
                 task.order(shape, std::mem::take(words), rows)
             } else {
-                task.scratch.sort_words(self.low_bits, words, rows);
+                task.scratch.sorter.sort(min_max(words), words, rows);
                 task.ties(words, rows)
             };
             left.extend(runs.into_iter().map(|run| run.behind(start)));
@@ -165,13 +187,12 @@ impl Blocks {
         left
     }
 
-    /// The low bits of a partition's words, and its rows, in input order.
+    /// A partition's words and rows, in input order.
     fn collect(&self, partition: usize, words: &mut Vec<u64>, rows: &mut [u32]) {
-        let mask = (1u64 << self.low_bits) - 1;
         words.clear();
         let mut start = 0;
         for stretch in self.stretches(partition) {
-            words.extend(self.words[stretch.clone()].iter().map(|word| word & mask));
+            words.extend_from_slice(&self.words[stretch.clone()]);
             rows[start..start + stretch.len()].copy_from_slice(&self.rows[stretch.clone()]);
             start += stretch.len();
         }
@@ -206,7 +227,15 @@ impl Task<'_> {
                 rows.reverse();
             }
             Shape::Mixed { min, max } => {
-                let blocks = Blocks::scatter(min, max, rows, words);
+                let mut sample: Vec<u64> = sampled(words.len()).map(|at| words[at]).collect();
+                // With both ends, so that no part is the whole again.
+                sample.extend([min, max]);
+                let split = Split::new(&sample, words.len());
+                let fill = |start, rows: &[u32], out: &mut [u64]| {
+                    out.copy_from_slice(&words[start..start + rows.len()]);
+                };
+                let blocks = Blocks::scatter(&split, rows, fill);
+                drop(words);
                 return blocks.sort(self.sequence, self.cursor, rows);
             }
         }

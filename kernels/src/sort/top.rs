@@ -1,56 +1,77 @@
-//! The few rows that can be among the first, in one pass over the first word of their keys.
+//! The few rows that can be among the first, in one pass over the first word of their first key.
 //!
 //! ```text
-//! threshold = largest word that can still count, of all threads          at first: any
-//! rows with word <= threshold are kept; when a thread has enough of them, it drops all but the smallest and lowers it
+//! bound = largest word that can still count, of all threads              at first: any
+//! rows with word <= bound are kept; when a thread has enough of them, it drops all but the smallest and lowers the bound
 //! ```
-//! Rows that agree in their first word and have more words are all kept. Which rows are kept depends on timing; the first
-//! `keep` of them do not. Bytes per row: those of its key, once. (Idea: quick-select buffers with a shared bound, as in
-//! ClickHouse's and Polars' top-k.)
+//! Rows that agree in the word and have more of a key are all kept, and the keys of what is kept are sorted as any. Which
+//! rows are kept depends on timing; the first of them do not. Bytes per row: those of its first key, once. (Idea:
+//! quick-select buffers with a shared bound, as in ClickHouse's and Polars' top-k.)
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::ops::Range;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use arrow::array::ArrayRef;
 use rayon::prelude::*;
 
-use crate::keys::order::{Cursor, KeySequence, Rows};
+use super::SortKey;
+use super::lead::Lead;
+use crate::error::{Error, Result};
+use crate::filter::Selection;
 
 /// More than this share of the rows wanted: the sort itself is as fast.
 const MOST_SHARE: usize = 8;
 /// Rows of a task.
 const BLOCK_ROWS: usize = 1 << 16;
-/// Rows whose words are made at a time.
+/// Rows that are compared with one bound.
 const STEP_ROWS: usize = 1 << 12;
 /// A thread keeps this many times the rows wanted, at least [`LEAST_KEPT`], before it drops some.
 const KEPT_FACTOR: usize = 4;
 const LEAST_KEPT: usize = 1 << 10;
+/// Where more than this share of the rows agrees in the word, the sort itself is better.
+const MOST_KEPT_SHARE: usize = 8;
 
-/// The rows, ascending, that hold the first `keep` of all `rows`; none where this leaves too many to be worth it.
-pub(super) fn candidates(sequence: &KeySequence, rows: usize, keep: usize) -> Option<Vec<u32>> {
-    let start = Cursor::default();
-    if keep > rows / MOST_SHARE || sequence.is_end(start) {
-        return None;
+/// The rows, ascending, that hold the first `keep` of all `rows` by these keys, of which there is one at least; none where
+/// this leaves too many to be worth it.
+pub(super) fn candidates(column: &ArrayRef, keys: &[SortKey], keep: usize) -> Result<Option<Vec<u32>>> {
+    let rows = column.len();
+    let Some(&key) = keys.first() else { return Ok(None) };
+    if keep == rows || keep > rows / MOST_SHARE {
+        return Ok(None);
     }
     if keep == 0 {
-        return Some(Vec::new());
+        return Ok(Some(Vec::new()));
     }
+    let lead = Lead::new(column, key)?;
+    let whole = keys.len() == 1 && lead.is_exact();
     let bound = AtomicU64::new(u64::MAX);
-    let blocks: Vec<Kept> = (0..rows.div_ceil(BLOCK_ROWS))
-        .into_par_iter()
-        .fold(
-            || Kept::new(keep, sequence.is_last(start)),
-            |mut kept, block| {
-                let end = rows.min((block + 1) * BLOCK_ROWS);
-                kept.scan(sequence, &bound, block * BLOCK_ROWS..end);
-                kept
-            },
-        )
-        .collect();
-    let mut all = Kept::new(keep, sequence.is_last(start));
-    all.rows.extend(blocks.into_iter().flat_map(|kept| kept.rows));
+    let given_up = AtomicBool::new(false);
+    let new = || Kept { rows: Vec::new(), keep, whole, own: None, limit: limit(keep) };
+    let most = (rows / MOST_KEPT_SHARE).max(limit(keep) * 2);
+    let of_blocks = (0..rows.div_ceil(BLOCK_ROWS)).into_par_iter().fold(new, |mut kept, block| {
+        let end = rows.min((block + 1) * BLOCK_ROWS);
+        if kept.rows.len() > most {
+            given_up.store(true, Ordering::Relaxed);
+        }
+        if !given_up.load(Ordering::Relaxed) {
+            kept.scan(&lead, &bound, block * BLOCK_ROWS..end);
+        }
+        kept
+    });
+    let of_blocks: Vec<Kept> = of_blocks.collect();
+    if given_up.into_inner() {
+        return Ok(None);
+    }
+    let mut all = new();
+    all.rows.extend(of_blocks.into_iter().flat_map(|kept| kept.rows));
     all.shrink(&bound);
     let mut rows: Vec<u32> = all.rows.into_iter().map(|(_, row)| row).collect();
     rows.sort_unstable();
-    Some(rows)
+    Ok(Some(rows))
+}
+
+fn limit(keep: usize) -> usize {
+    keep.saturating_mul(KEPT_FACTOR).max(LEAST_KEPT)
 }
 
 /// Rows that a thread keeps, with their words.
@@ -59,25 +80,25 @@ struct Kept {
     keep: usize,
     /// Rows that agree in their word are equal, so that the earlier one comes first.
     whole: bool,
+    /// The greatest word when it last dropped some, where it has all the rows wanted.
+    own: Option<u64>,
     /// Rows from which some are dropped.
     limit: usize,
-    words: Vec<u64>,
 }
 
 impl Kept {
-    fn new(keep: usize, whole: bool) -> Self {
-        let limit = keep.saturating_mul(KEPT_FACTOR).max(LEAST_KEPT);
-        Kept { rows: Vec::new(), keep, whole, limit, words: vec![0; STEP_ROWS] }
-    }
-
-    fn scan(&mut self, sequence: &KeySequence, bound: &AtomicU64, rows: std::ops::Range<usize>) {
+    /// Looks at `rows`, which come after those that it has seen.
+    fn scan(&mut self, lead: &Lead, bound: &AtomicU64, rows: Range<usize>) {
         for start in rows.clone().step_by(STEP_ROWS) {
             let end = rows.end.min(start + STEP_ROWS);
-            let words = &mut self.words[..end - start];
-            sequence.words(Cursor::default(), &Rows::Range(start..end), words);
-            let most = bound.load(Ordering::Relaxed);
-            let kept = words.iter().zip(start as u32..).filter(|(word, _)| **word <= most);
-            self.rows.extend(kept.map(|(&word, row)| (word, row)));
+            let mut most = bound.load(Ordering::Relaxed);
+            if let Some(own) = self.own.filter(|_| self.whole) {
+                // Later rows of the same word do not count.
+                let Some(below) = own.checked_sub(1) else { return };
+                most = most.min(below);
+            }
+            let kept = &mut self.rows;
+            lead.at_most(most, start, end - start, |row| kept.push((lead.word(row), row as u32)));
             if self.rows.len() >= self.limit {
                 self.shrink(bound);
                 self.limit = self.limit.max(self.rows.len() * 2);
@@ -92,10 +113,56 @@ impl Kept {
         }
         let (_, &mut (word, _), _) = self.rows.select_nth_unstable(self.keep - 1);
         bound.fetch_min(word, Ordering::Relaxed);
+        self.own = Some(word);
         if self.whole {
             self.rows.truncate(self.keep);
         } else {
             self.rows.retain(|kept| kept.0 <= word);
         }
+    }
+}
+
+/// What is known of the first rows of a stream, by all that look for them: a row beyond it does not count.
+#[derive(Debug)]
+pub struct TopBound {
+    word: AtomicU64,
+    key: SortKey,
+}
+
+impl TopBound {
+    /// Nothing is known yet. Rows are in the order of `keys`, of which the first is looked at.
+    #[must_use]
+    pub fn new(keys: &[SortKey]) -> Option<Self> {
+        keys.first().map(|&key| TopBound { word: AtomicU64::new(u64::MAX), key })
+    }
+
+    /// The rows of a batch that may count.
+    ///
+    /// # Errors
+    /// [`Error::InvalidInput`] where the key names a column that is not there; [`Error::Unsupported`] for nested key types.
+    pub fn select(&self, columns: &[ArrayRef]) -> Result<Selection> {
+        let column = self.column(columns)?;
+        let most = self.word.load(Ordering::Relaxed);
+        if most == u64::MAX {
+            return Ok(Selection::all(column.len()));
+        }
+        let mut rows = Vec::new();
+        Lead::new(column, self.key)?.at_most(most, 0, column.len(), |row| rows.push(row as u32));
+        Ok(Selection::from_indices(column.len(), rows))
+    }
+
+    /// As many rows as are wanted come no later than `row`.
+    ///
+    /// # Errors
+    /// As of [`TopBound::select`].
+    pub fn lower(&self, columns: &[ArrayRef], row: usize) -> Result<()> {
+        let column = self.column(columns)?.slice(row, 1);
+        self.word.fetch_min(Lead::new(&column, self.key)?.word(0), Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn column<'a>(&self, columns: &'a [ArrayRef]) -> Result<&'a ArrayRef> {
+        let column = columns.get(self.key.column);
+        column.ok_or_else(|| Error::invalid(format!("sort key on column {}", self.key.column)))
     }
 }

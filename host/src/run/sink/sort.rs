@@ -2,6 +2,7 @@
 //!
 //! ```text
 //! worker:  chunks by task -> more than its share of the budget: sorted, written as a run, forgotten
+//!          top-k: only rows within the bound that all workers lower when they have the rows wanted
 //! end:     nothing was written: all rows joined in the order of tasks, sorted at once
 //!          else: what workers still hold becomes runs, and all runs are merged
 //! ```
@@ -13,7 +14,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use arrow::array::UInt32Array;
 use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
-use pilaster_kernels::sort::{SortKey, sort_to_indices};
+use pilaster_kernels::filter::compact_columns;
+use pilaster_kernels::sort::{SortKey, TopBound, sort_to_indices};
 use pilaster_kernels::{Result, gather};
 use rayon::prelude::*;
 
@@ -30,7 +32,7 @@ use crate::memory::{Budget, Reservation};
 /// A top-k keeps this many times its rows, at least [`MIN_KEPT_ROWS`], before it sorts and drops the rest: each row is
 /// then sorted about once.
 const KEPT_FACTOR: usize = 4;
-const MIN_KEPT_ROWS: usize = 1 << 16;
+const MIN_KEPT_ROWS: usize = 1 << 12;
 
 /// Bytes of memory that sorting takes for each row: its place, before and after; and for each key of it: words of up to 24
 /// bytes of a string with its length, and what they are made of.
@@ -43,6 +45,8 @@ pub(crate) struct SortSink<'a> {
     keys: Vec<SortKey>,
     /// Rows that decide the result.
     wanted: Option<usize>,
+    /// What is known of these, where they are few.
+    bound: Option<TopBound>,
     schema: SchemaRef,
     memory: Arc<Budget>,
     /// What a worker may hold, so that none waits for another.
@@ -89,6 +93,7 @@ impl<'a> SortSink<'a> {
             steps,
             keys: keys.to_vec(),
             wanted,
+            bound: wanted.and_then(|_| TopBound::new(keys)),
             schema: Arc::clone(schema),
             worker_bytes: memory.limit_bytes() / workers.max(1) as u64,
             memory,
@@ -188,6 +193,16 @@ impl<'a> SortSink<'a> {
         (threshold < usize::MAX).then_some(threshold)
     }
 
+    /// The rows of a chunk that can be among the wanted ones, for all that is known.
+    fn within_bound(&self, chunk: Chunk) -> Result<Chunk> {
+        let Some(bound) = &self.bound else { return Ok(chunk) };
+        let selection = bound.select(&chunk.columns)?;
+        if selection.is_all() {
+            return Ok(chunk);
+        }
+        Ok(Chunk::new(compact_columns(&chunk.columns, &selection)?, selection.count()))
+    }
+
     /// Keeps a task's first rows only, and gives back what the others held.
     fn shrink(&self, rows: &mut Rows) -> Result<()> {
         let Some(task) = rows.tasks.last_mut() else { return Ok(()) };
@@ -195,6 +210,11 @@ impl<'a> SortSink<'a> {
         let all = Chunk::concat(&task.chunks, &self.schema)?;
         let first = in_order(&all, &order(&all, &self.keys, self.wanted)?)?;
         task.rows = first.rows;
+        if let (Some(bound), Some(wanted)) = (&self.bound, self.wanted)
+            && let Some(last) = wanted.checked_sub(1).filter(|&last| last < first.rows)
+        {
+            bound.lower(&first.columns, last)?;
+        }
         let after = self.bytes_of(&first);
         task.chunks = vec![first];
         rows.held.shrink(before.saturating_sub(after));
@@ -225,7 +245,7 @@ impl Sinking for SortSink<'_> {
     }
 
     fn consume(&self, rows: &mut Rows, task: &Task, chunk: Chunk, filtered: Filtered) -> Result<Flow> {
-        let chunk = self.steps[task.branch].apply(chunk, filtered)?;
+        let chunk = self.within_bound(self.steps[task.branch].apply(chunk, filtered)?)?;
         if chunk.rows == 0 {
             return Ok(Flow::Continue);
         }

@@ -5,7 +5,7 @@
 //!
 //! | mode | when | cost per row |
 //! | --- | --- | --- |
-//! | direct | normalised key within [`DIRECT_BITS`], or within [`DENSE_BITS`] and not sparse | one load |
+//! | direct | normalised key within [`DIRECT_BITS`], or within [`DENSE_BITS`] and not sparse: at once, or when enough rows were seen | one load |
 //! | packed 64, packed 128 | that many bits | one probe, key inline |
 //! | words | wider | one probe and one look at the key |
 //!
@@ -91,10 +91,17 @@ impl GroupIndex {
         self.len() == 0
     }
 
-    /// True where a look-up is one load from an array.
+    /// True where an array of at most `slots` holds every key that the columns' ranges allow: look-ups are loads from it, or
+    /// will be once enough rows were seen.
     #[must_use]
-    pub fn is_direct(&self) -> bool {
-        matches!(self.table, Table::Direct { .. })
+    pub fn is_dense_within(&self, slots: usize) -> bool {
+        let bits = self.bits();
+        self.partition.is_none() && bits <= DENSE_BITS && 1 << bits <= slots
+    }
+
+    /// Of a normalised key.
+    fn bits(&self) -> u32 {
+        self.fields.iter().map(|field| field.bits).sum()
     }
 
     /// How keys are found at the moment.
@@ -196,18 +203,22 @@ impl GroupIndex {
 
     /// Widens the layout until it holds the batch.
     fn fit(&mut self, codes: &[CodeColumn], grant: &mut Grant) -> Result<()> {
-        if matches!(self.table, Table::Words(_))
-            || self.fields.iter().zip(codes).all(|(field, column)| field.covers(column.range))
-        {
+        let covered = self.fields.iter().zip(codes).all(|(field, column)| field.covers(column.range));
+        // A table that was made of too few rows to say that keys are dense may turn out to be of dense ones.
+        let late = covered && matches!(self.table, Table::Packed64(_)) && self.is_dense(self.bits());
+        if matches!(self.table, Table::Words(_)) || covered && !late {
             return Ok(());
         }
-        let old: Vec<CodeList> = (0..self.fields.len()).map(|key| self.codes(key)).collect();
         let groups = self.len();
         let fields: Vec<Field> =
             self.fields.iter().zip(codes).map(|(field, column)| field.widened(column.range)).collect();
         let bits: u32 = fields.iter().map(|field| field.bits).sum();
         // What is not needed, but faster, is not taken from what is held for the batch.
         let dense = self.is_dense(bits) && grant.further_ahead(4 << bits).is_ok();
+        if late && !dense {
+            return Ok(());
+        }
+        let old: Vec<CodeList> = (0..self.fields.len()).map(|key| self.codes(key)).collect();
         let expected = self.partition.filter(|&expected| expected > groups);
         let expected = expected.filter(|&expected| grant.further_ahead(expected as u64 * SLOT_BYTES).is_ok());
         let expected = expected.unwrap_or(groups);

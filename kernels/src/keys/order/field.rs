@@ -4,10 +4,12 @@ use std::ops::Range;
 
 use arrow::buffer::{NullBuffer, ScalarBuffer};
 use arrow::datatypes::i256;
+use rayon::prelude::*;
 
 use super::super::float;
 use super::super::lanes::{LaneColumn, Lanes, range_of};
 use super::dense_ranks;
+use crate::simd::lanes;
 use crate::sort::SortKey;
 
 /// Rows that words are wanted of.
@@ -88,18 +90,19 @@ impl Window {
 impl Field {
     /// The fields of a column of machine words, or of a dictionary; none for plain strings and binaries.
     pub(super) fn fixed(column: &LaneColumn, key: SortKey) -> Option<Vec<Self>> {
-        let range = column.range();
         let nulls = column.nulls.as_ref();
         let one = |offsets: Offsets, bits| {
             vec![Field { offsets, bits, nulls: nulls.cloned(), valid_flag: key.nulls_first, leads: true }]
         };
         Some(match &column.lanes {
             Lanes::I32(values) => {
-                let Narrow { flip, base, bits } = Narrow::of(range.map(narrow), key);
+                let range = range_on_pool(values, nulls, i64::from);
+                let Narrow { flip, base, bits } = Narrow::of(range, key);
                 one(Offsets::I32 { values: values.clone(), flip, base }, bits)
             }
             Lanes::I64(values) => {
-                let Narrow { flip, base, bits } = Narrow::of(range.map(narrow), key);
+                let range = range_on_pool(values, nulls, |value| value);
+                let Narrow { flip, base, bits } = Narrow::of(range, key);
                 one(Offsets::I64 { values: values.clone(), flip, base }, bits)
             }
             Lanes::F64(values) => {
@@ -107,7 +110,7 @@ impl Field {
                 one(Offsets::F64 { values: values.clone(), flip, base }, bits)
             }
             Lanes::I128(values) => {
-                let (low, high) = range.unwrap_or_default();
+                let (low, high) = range_on_pool(values, nulls, |value| value).unwrap_or_default();
                 let (flip, least) = if key.descending { (-1, !high) } else { (0, low) };
                 let bits = u128::BITS - high.wrapping_sub(low).cast_unsigned().leading_zeros();
                 one(Offsets::I128 { values: values.clone(), flip, base: least.cast_unsigned() }, bits)
@@ -191,14 +194,34 @@ fn offset(value: i64, flip: i64, base: u64) -> u64 {
     (value ^ flip).cast_unsigned().wrapping_sub(base)
 }
 
-/// The range of a lane of at most 64 bits.
-fn narrow((low, high): (i128, i128)) -> (i64, i64) {
-    (low as i64, high as i64)
+fn ordered_range(values: &[f64], nulls: Option<&NullBuffer>) -> Option<(i64, i64)> {
+    range_on_pool(values, nulls, float::to_ordered)
 }
 
-fn ordered_range(values: &[f64], nulls: Option<&NullBuffer>) -> Option<(i64, i64)> {
-    let ordered: Vec<i64> = values.iter().map(|&value| float::to_ordered(value)).collect();
-    range_of(&ordered, nulls)
+/// Rows that a thread looks at in one go, and those that it maps at a time, in the first cache level.
+const BLOCK_ROWS: usize = 1 << 16;
+const STEP_ROWS: usize = 1 << 10;
+
+/// Smallest and largest valid value of a long column as `map` has it, on all threads of the current rayon pool.
+fn range_on_pool<T: Copy + Sync, O: Copy + Ord + Send + Sync>(
+    values: &[T],
+    nulls: Option<&NullBuffer>,
+    map: impl Fn(T) -> O + Sync + Copy,
+) -> Option<(O, O)> {
+    let of_block = |(block, values): (usize, &[T])| {
+        let steps = values.chunks(STEP_ROWS).enumerate().filter_map(|(step, values)| {
+            let first = block * BLOCK_ROWS + step * STEP_ROWS;
+            let nulls = nulls.map(|nulls| nulls.slice(first, values.len()));
+            range_of(&lanes::map(values, map), nulls.as_ref())
+        });
+        steps.reduce(wider)
+    };
+    let ranges: Vec<Option<(O, O)>> = values.par_chunks(BLOCK_ROWS).enumerate().map(of_block).collect();
+    ranges.into_iter().flatten().reduce(wider)
+}
+
+fn wider<O: Ord>(a: (O, O), b: (O, O)) -> (O, O) {
+    (a.0.min(b.0), a.1.max(b.1))
 }
 
 /// Upper and lower half, each at its full width.

@@ -145,7 +145,9 @@ impl Worker {
         self.table.consume_batch(batch, Growth::Open)?;
         let groups = self.table.groups();
         let settings = &self.level.shared.settings;
-        let direct = self.table.index.as_ref().is_some_and(|index| index.is_direct());
+        // An array that is to hold all keys is worth its misses of the cache; one that would be given up half-way is not.
+        let slots = settings.direct_groups.saturating_mul(2);
+        let direct = self.table.index.as_ref().is_some_and(|index| index.is_dense_within(slots));
         let limit = if direct { settings.direct_groups } else { settings.hash_groups };
         if groups >= limit.max(self.expected * 2) {
             let new = (groups - before) as f64 / batch.rows.max(1) as f64;

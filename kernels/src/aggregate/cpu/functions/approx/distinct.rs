@@ -10,16 +10,20 @@ use arrow::array::{Array, ArrayRef, AsArray, LargeBinaryArray};
 use arrow::datatypes::{DataType, i256};
 
 use super::counted;
-use super::hyperloglog::{Sketches, coupon};
+use super::hyperloglog::{Sketches, coupon, coupons_of};
 use super::murmur::hash;
 use crate::aggregate::Aggregate;
 use crate::aggregate::cpu::accumulator::{Accumulator, Rows};
 use crate::aggregate::cpu::finish;
+use crate::aggregate::cpu::fold::Target;
 use crate::error::{Backend, Error, Result};
 use crate::expr::value_type;
 use crate::keys::float;
 use crate::keys::lanes::{LaneColumn, Lanes, with_bytes};
 use crate::memory::Grant;
+
+/// Values that are hashed at a time.
+const BLOCK_ROWS: usize = 512;
 
 /// Sketches of all groups.
 #[derive(Debug)]
@@ -46,6 +50,34 @@ impl ApproxDistinct {
     ) -> Result<()> {
         counted(rows, column).try_for_each(|(row, group)| self.sketches.add(group, of(row), grant))
     }
+
+    /// Adds values that are one word each, a block at a time.
+    fn add_words<T: Copy>(
+        &mut self,
+        rows: &Rows,
+        column: &LaneColumn,
+        (values, word): (&[T], impl Fn(T) -> u64 + Copy),
+        grant: &mut Grant,
+    ) -> Result<()> {
+        let mut coupons = [0; BLOCK_ROWS];
+        for (block, values) in values.chunks(BLOCK_ROWS).enumerate() {
+            let first = block * BLOCK_ROWS;
+            let coupons = &mut coupons[..values.len()];
+            coupons_of(values, word, coupons);
+            if column.nulls.is_none() && matches!(rows.target, Target::One) {
+                self.sketches.add_all(1, coupons, grant)?;
+                continue;
+            }
+            for (row, &coupon) in (first..).zip(coupons.iter()) {
+                let valid = column.nulls.as_ref().is_none_or(|nulls| nulls.is_valid(row));
+                let group = if valid { rows.group(row) as u32 } else { 0 };
+                if group > 0 {
+                    self.sketches.add(group, coupon, grant)?;
+                }
+            }
+        }
+        Ok(())
+    }
 }
 
 fn of_integer(value: i64) -> u32 {
@@ -69,13 +101,16 @@ impl Accumulator for ApproxDistinct {
         self.sketches.grow(rows.groups, grant)?;
         let column = LaneColumn::from_vector(rows.arguments[0])?;
         match &column.lanes {
-            Lanes::I32(values) => self.add(rows, &column, |row| of_integer(values[row].into()), grant),
-            Lanes::I64(values) => self.add(rows, &column, |row| of_integer(values[row]), grant),
+            Lanes::I32(values) => {
+                let word = |value: i32| i64::from(value).cast_unsigned();
+                self.add_words(rows, &column, (values, word), grant)
+            }
+            Lanes::I64(values) => self.add_words(rows, &column, (values, i64::cast_unsigned), grant),
             Lanes::I128(values) => self.add(rows, &column, |row| of_wide(values[row].into()), grant),
             Lanes::I256(values) => self.add(rows, &column, |row| of_wide(values[row]), grant),
             Lanes::F64(values) => {
-                let of = |row: usize| coupon(hash(&float::canonical(values[row]).to_le_bytes()));
-                self.add(rows, &column, of, grant)
+                let word = |value: f64| float::canonical(value).to_bits();
+                self.add_words(rows, &column, (values, word), grant)
             }
             Lanes::Bytes(array) => {
                 with_bytes!(array, |get| self.add(rows, &column, |row| coupon(hash(get(row))), grant))

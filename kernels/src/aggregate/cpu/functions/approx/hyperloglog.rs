@@ -12,6 +12,7 @@
 
 use datasketches::hll::HllSketch;
 
+use super::murmur::hash_word;
 use crate::error::{Error, Result};
 use crate::memory::Grant;
 
@@ -65,9 +66,21 @@ enum Sketch<'a> {
 }
 
 /// The coupon of a hash.
+#[inline(always)]
 pub(super) fn coupon((low, high): (u64, u64)) -> u32 {
     let value = high.leading_zeros().min(62) + 1;
     value << ADDRESS_BITS | (low as u32 & ((1 << ADDRESS_BITS) - 1))
+}
+
+/// Coupons of hashed words.
+#[multiversion::multiversion(targets(
+    "x86_64+avx512f+avx512bw+avx512cd+avx512dq+avx512vl",
+    "x86_64+avx2+lzcnt"
+))]
+pub(super) fn coupons_of<T: Copy, F: Fn(T) -> u64>(values: &[T], word: F, coupons: &mut [u32]) {
+    for (coupon, &value) in coupons.iter_mut().zip(values) {
+        *coupon = self::coupon(hash_word(word(value)));
+    }
 }
 
 impl Sketches {
@@ -95,6 +108,22 @@ impl Sketches {
                 Ok(())
             }
         }
+    }
+
+    /// [`Sketches::add`] for many coupons of one group.
+    pub(super) fn add_all(&mut self, group: u32, coupons: &[u32], grant: &mut Grant) -> Result<()> {
+        for (at, &coupon) in coupons.iter().enumerate() {
+            let slot = self.dense_of[group as usize];
+            if slot > 0 {
+                let start = (slot as usize - 1) * REGISTERS;
+                if let Some(registers) = self.registers[start..].first_chunk_mut() {
+                    raise_all(registers, &coupons[at..]);
+                }
+                return Ok(());
+            }
+            self.add(group, coupon, grant)?;
+        }
+        Ok(())
     }
 
     fn raise(&mut self, slot: u32, coupon: u32) {
@@ -221,6 +250,17 @@ impl Sketches {
         let own = &mut self.registers[(slot - 1) * REGISTERS..slot * REGISTERS];
         own.iter_mut().zip(registers).for_each(|(own, &other)| *own = other.max(*own));
         Ok(())
+    }
+}
+
+/// Registers are rarely raised once a sketch is large: a comparison that is foreseen, and no store.
+fn raise_all(registers: &mut [u8; REGISTERS], coupons: &[u32]) {
+    for &coupon in coupons {
+        let register = &mut registers[coupon as usize % REGISTERS];
+        let value = (coupon >> ADDRESS_BITS) as u8;
+        if *register < value {
+            *register = value;
+        }
     }
 }
 
