@@ -35,9 +35,9 @@ pub(crate) fn readings(pipeline: &Pipeline, results: &mut [Materialised]) -> Res
                 let spec = branch.aggregate_spec(aggregation)?;
                 let operands = spec.aggregates.iter().flat_map(Aggregate::exprs);
                 let exprs: Vec<&Expr> = spec.keys.iter().chain(operands).collect();
-                Ok(Reading::new(branch, &exprs, probing))
+                Reading::new(branch, &exprs, probing)
             }
-            _ => Ok(Reading::new(branch, &branch.step.columns.iter().collect::<Vec<_>>(), probing)),
+            _ => Reading::new(branch, &branch.step.columns.iter().collect::<Vec<_>>(), probing),
         }
     };
     let readings: Result<Vec<_>> =

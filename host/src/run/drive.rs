@@ -146,6 +146,8 @@ impl Drive<'_> {
                         ("build_rows".to_owned(), table.rows().to_string()),
                         ("mode".to_owned(), table.mode_name().to_owned()),
                     ]);
+                    let filters = reading.probing().filters().details(stage);
+                    join.details.extend(filters.map(|filters| ("runtime_filters".to_owned(), filters)));
                 }
             }
         }

@@ -67,7 +67,14 @@ impl FilterProject {
     /// # Errors
     /// Those of the expressions.
     pub(crate) fn select(&self, chunk: &Chunk, filtered: Filtered) -> Result<Selected> {
-        let selection = self.kept(chunk, filtered)?;
+        self.selected(chunk, self.kept(chunk, filtered)?)
+    }
+
+    /// The step's columns for rows that [`FilterProject::kept`] has found, or some of them.
+    ///
+    /// # Errors
+    /// Those of the expressions.
+    pub(crate) fn selected(&self, chunk: &Chunk, selection: Selection) -> Result<Selected> {
         let plain = |column: &Column| match column {
             Column::Plain(index) => chunk.columns.get(*index).cloned(),
             Column::Computed(_) => None,
@@ -79,7 +86,11 @@ impl FilterProject {
         Ok(Selected { columns, rows, selection: Selection::all(rows) })
     }
 
-    fn kept(&self, chunk: &Chunk, filtered: Filtered) -> Result<Selection> {
+    /// The rows that the predicate keeps.
+    ///
+    /// # Errors
+    /// Those of the expressions.
+    pub(crate) fn kept(&self, chunk: &Chunk, filtered: Filtered) -> Result<Selection> {
         match &self.predicate {
             Some(predicate) if filtered == Filtered::No => predicate.select(&chunk.columns, chunk.rows, None),
             _ => Ok(Selection::all(chunk.rows)),

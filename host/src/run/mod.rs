@@ -23,6 +23,7 @@ mod probing;
 mod query;
 mod reading;
 mod rollup;
+mod runtime_filters;
 mod sink;
 mod sorted_runs;
 mod store;

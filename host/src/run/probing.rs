@@ -1,7 +1,7 @@
 //! The joins between a branch's source and its sink: rows pass the tables one after the other, in bounded chunks.
 //!
 //! ```text
-//! source chunk -> step -> probe -> step -> probe -> ... -> chunks for the sink
+//! source chunk -> step -> runtime filters of later joins -> probe -> step -> probe -> ... -> chunks for the sink
 //!                           \-> resumed until it has no more rows for what it was fed
 //! ```
 //! A probe that finds many partners hands on as many chunks as that takes; the next one is fed before the first goes on,
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use pilaster_kernels::Result;
+use pilaster_kernels::filter::Selection;
 use pilaster_kernels::join::cpu::{JoinTable, Prober};
 
 use super::chunk::Chunk;
@@ -18,11 +19,14 @@ use super::filter_project::FilterProject;
 use super::pipeline::Branch;
 use super::query::Query;
 use super::reading::Filtered;
+use super::runtime_filters::RuntimeFilters;
 
 /// The joins of a branch, their tables finished.
 #[derive(Debug, Default)]
 pub(crate) struct Probing {
     stages: Vec<Stage>,
+    /// What the tables say about rows of the source.
+    filters: RuntimeFilters,
 }
 
 /// What is computed before a probe, and the probe.
@@ -38,12 +42,18 @@ impl Probing {
     /// The joins of `branch` with their tables, in order.
     ///
     /// # Errors
-    /// Where an expression nests too deep.
+    /// Where an expression nests too deep; [`pilaster_kernels::Error::OutOfMemory`].
     pub(crate) fn new(branch: &Branch, tables: Vec<Arc<JoinTable>>) -> Result<Self> {
+        let filters = RuntimeFilters::new(branch, &tables)?;
         let steps = std::iter::once(&branch.step).chain(branch.probes.iter().map(|probe| &probe.step));
         let stage =
             |(table, step)| Ok(Stage { step: FilterProject::new(step)?, table, rows: AtomicU64::new(0) });
-        Ok(Probing { stages: tables.into_iter().zip(steps).map(stage).collect::<Result<_>>()? })
+        Ok(Probing { stages: tables.into_iter().zip(steps).map(stage).collect::<Result<_>>()?, filters })
+    }
+
+    /// What the tables say about rows of the source.
+    pub(crate) fn filters(&self) -> &RuntimeFilters {
+        &self.filters
     }
 
     /// The tables, in order.
@@ -77,7 +87,9 @@ impl Probing {
     pub(crate) fn way(&self, enters: usize, query: &Query) -> Way<'_> {
         let stages = self.stages.get(enters..).unwrap_or_default();
         let probers = stages.iter().map(|stage| stage.table.prober()).collect();
-        Way { stages, probers, through: None, has_rows: false, rows: query.cpu_batch_rows() }
+        // What remains of an earlier join is no row of the source.
+        let filters = (enters == 0).then_some(&self.filters);
+        Way { stages, filters, probers, through: None, has_rows: false, rows: query.cpu_batch_rows() }
     }
 }
 
@@ -85,6 +97,7 @@ impl Probing {
 #[derive(Debug)]
 pub(crate) struct Way<'a> {
     stages: &'a [Stage],
+    filters: Option<&'a RuntimeFilters>,
     probers: Vec<Prober>,
     /// What was fed, where there is no join to pass.
     through: Option<(Chunk, Filtered)>,
@@ -110,7 +123,12 @@ impl Way<'_> {
             self.through = Some((chunk, filtered));
             return Ok(());
         }
-        self.begin(0, &chunk, filtered)
+        let stage = &self.stages[0];
+        let mut kept = stage.step.kept(&chunk, filtered)?;
+        if let Some(filters) = self.filters.filter(|_| filtered == Filtered::No) {
+            kept = filters.keep(&chunk.columns, kept)?;
+        }
+        self.begin(0, &chunk, kept)
     }
 
     /// The next chunk for the sink, of at least one row where there is a join; none until the way is fed again.
@@ -140,12 +158,13 @@ impl Way<'_> {
             if at == self.stages.len() {
                 return Ok(Some((chunk, Filtered::No)));
             }
-            self.begin(at, &chunk, Filtered::No)?;
+            let kept = self.stages[at].step.kept(&chunk, Filtered::No)?;
+            self.begin(at, &chunk, kept)?;
         }
     }
 
-    fn begin(&mut self, at: usize, chunk: &Chunk, filtered: Filtered) -> Result<()> {
-        let selected = self.stages[at].step.select(chunk, filtered)?;
+    fn begin(&mut self, at: usize, chunk: &Chunk, kept: Selection) -> Result<()> {
+        let selected = self.stages[at].step.selected(chunk, kept)?;
         self.probers[at].begin(&selected.columns, selected.rows, Some(&selected.selection))
     }
 }

@@ -28,6 +28,8 @@ const PUSH_DOWN_SELECTIVITY: f64 = 0.25;
 pub(crate) struct Reading {
     schema: SchemaRef,
     predicate: Option<Arc<Expr>>,
+    /// What statistics are asked: the predicate, and what the branch's joins need of their keys.
+    prunes: Option<Arc<Expr>>,
     /// Columns read where the scan does not filter: the sink's and the predicate's.
     all_columns: Vec<usize>,
     /// Columns read where the scan filters: the sink's.
@@ -56,12 +58,20 @@ pub(crate) enum Filtered {
 
 impl Reading {
     /// A reading of `branch` for a sink, or a first join, that evaluates `exprs` over its source.
-    pub(crate) fn new(branch: &Branch, exprs: &[&Expr], probing: Probing) -> Self {
+    ///
+    /// # Errors
+    /// None for a plan that was checked.
+    pub(crate) fn new(branch: &Branch, exprs: &[&Expr], probing: Probing) -> Result<Self> {
         let predicate = &branch.step.predicate;
+        let prunes = match (predicate, probing.filters().predicate(branch)?) {
+            (Some(predicate), Some(filters)) => Some(Expr::and(predicate.clone(), filters)?),
+            (predicate, filters) => filters.or_else(|| predicate.clone()),
+        };
         let with_predicate: Vec<&Expr> = exprs.iter().copied().chain(predicate).collect();
-        Reading {
+        Ok(Reading {
             schema: Arc::clone(&branch.schema),
             predicate: predicate.clone().map(Arc::new),
+            prunes: prunes.map(Arc::new),
             all_columns: branch.columns_read(&with_predicate),
             sink_columns: branch.columns_read(exprs),
             rows_read: AtomicU64::new(0),
@@ -69,7 +79,12 @@ impl Reading {
             filtered_kept: AtomicU64::new(0),
             pruned: Pruned::default(),
             probing,
-        }
+        })
+    }
+
+    /// What statistics are asked.
+    pub(crate) fn prunes(&self) -> Option<&Expr> {
+        self.prunes.as_deref()
     }
 
     /// The joins that the rows pass before the sink.
@@ -104,8 +119,8 @@ impl Reading {
 
     /// What filters and indexes in the file leave of a task.
     fn refine(&self, scan: &Scan, task: &ScanTask) -> Result<Option<ScanTask>> {
-        match &self.predicate {
-            Some(predicate) => self.pruned.refined.task(scan, task, predicate),
+        match &self.prunes {
+            Some(prunes) => self.pruned.refined.task(scan, task, prunes),
             None => Ok(Some(task.clone())),
         }
     }
@@ -113,7 +128,8 @@ impl Reading {
     /// A filter in the scan pays where it keeps few rows and spares columns; until that is measured, it is tried. Once
     /// it did not pay, it is not tried again.
     fn pushes_down(&self) -> bool {
-        let spares = self.predicate.is_some() && !self.sink_columns.is_empty();
+        let tests = self.predicate.is_some() || self.probing.filters().pay();
+        let spares = tests && !self.sink_columns.is_empty();
         let read = self.filtered_read.load(Ordering::Relaxed);
         let kept = self.filtered_kept.load(Ordering::Relaxed);
         spares && (read == 0 || (kept as f64) < PUSH_DOWN_SELECTIVITY * read as f64)
@@ -138,6 +154,7 @@ impl Reading {
                 let options = ReadOptions {
                     batch_rows: rows,
                     predicate: self.predicate.clone().filter(|_| filter),
+                    key_filters: if filter { self.probing.filters().on_columns() } else { Vec::new() },
                     output: Some(output.clone()),
                     columns_in_parallel: *columns_in_parallel,
                     reserve,

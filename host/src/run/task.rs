@@ -114,7 +114,7 @@ pub(crate) fn tasks(
         }
         match &branch.source {
             Source::Scan(scan) => {
-                let found = scan.tasks(branch.step.predicate.as_ref())?;
+                let found = scan.tasks(readings[index].prunes())?;
                 readings[index].plan(found.report);
                 let work = |task| {
                     (index, Work::RowGroup { scan: Arc::clone(scan), task, columns_in_parallel: false })

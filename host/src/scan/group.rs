@@ -63,7 +63,7 @@ impl RowGroup {
             pool: Arc::clone(&scan.pool),
             in_parallel: options.columns_in_parallel,
             declared: options.declared_types,
-            skips: options.predicate.is_some() || task.ranges.is_some(),
+            skips: options.predicate.is_some() || !options.key_filters.is_empty() || task.ranges.is_some(),
             shared: task.ranges.as_ref().map(|_| (Arc::clone(&scan.shared), (task.file, task.row_group))),
         })
     }

@@ -30,6 +30,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::{Schema, SchemaRef};
 use bytes::Bytes;
 use pilaster_kernels::expr::{Expr, Scalar};
+use pilaster_kernels::join::cpu::RuntimeFilter;
 use pilaster_kernels::memory::{Reserve, Unlimited};
 use pilaster_kernels::{Error, Result};
 
@@ -168,6 +169,15 @@ pub struct ScanTasks {
     pub report: PruneReport,
 }
 
+/// A test of one column by the keys of a join's table.
+#[derive(Debug, Clone)]
+pub struct KeyFilter {
+    /// Position in [`Scan::schema`]. The column's type is that of the join's key.
+    pub column: usize,
+    /// The test.
+    pub test: Arc<RuntimeFilter>,
+}
+
 /// How to read a task.
 #[derive(Debug, Clone)]
 pub struct ReadOptions {
@@ -176,6 +186,9 @@ pub struct ReadOptions {
     /// Over [`Scan::schema`]; only rows where it is true come out, exactly. Columns that it reads are decoded first, the
     /// others only for the rows that survive.
     pub predicate: Option<Arc<Expr>>,
+    /// Tests of single columns, applied after the predicate: rows that fail one do not come out. Their columns are decoded
+    /// with the predicate's.
+    pub key_filters: Vec<KeyFilter>,
     /// Columns of [`Scan::schema`] whose values the caller reads; all where absent. Others keep their place in the batch
     /// as null arrays, so that positions stay valid at no cost. (A predicate may read columns that are not output.)
     pub output: Option<Vec<usize>>,
@@ -193,6 +206,7 @@ impl Default for ReadOptions {
         Self {
             batch_rows: DEFAULT_BATCH_ROWS,
             predicate: None,
+            key_filters: Vec::new(),
             output: None,
             columns_in_parallel: false,
             declared_types: false,

@@ -4,6 +4,7 @@
 //! rows:        [ stretch ][ stretch ][ stretch ] ...          batch_rows each, within the task's ranges
 //! conjunct 1   decode its columns, test                       none left: the stretch is done
 //! conjunct 2   decode what it reads besides, test those left  ...
+//! join keys    likewise
 //! the others   decode from the first survivor to the last, filter
 //! ```
 //! Readers skip what nobody asks of them: whole pages are not decompressed. Columns that only survivors need are not even
@@ -15,14 +16,14 @@ use std::sync::Arc;
 
 use arrow::array::{ArrayRef, BooleanArray, NullArray, RecordBatch};
 use arrow::compute::{FilterBuilder, FilterPredicate};
-use pilaster_kernels::Result;
 use pilaster_kernels::expr::Expr;
 use pilaster_kernels::expr::cpu::Predicate;
 use pilaster_kernels::filter::Selection;
+use pilaster_kernels::{Error, Result};
 
 use super::group::{Readers, RowGroup};
 use super::predicate::columns;
-use super::{ReadOptions, RowRanges, Scan, ScanTask};
+use super::{KeyFilter, ReadOptions, RowRanges, Scan, ScanTask};
 
 pub(super) fn read(
     scan: &Scan,
@@ -38,6 +39,9 @@ pub(super) fn read(
         columns(predicate, &scan.schema)?;
         tests = self::tests(predicate, scan, &group, &mut tested)?;
     }
+    for filter in &options.key_filters {
+        tests.push(key_test(filter, scan, &group, &mut tested)?);
+    }
     let rest: BTreeSet<usize> = wanted.difference(&tested).copied().collect();
     let others = if tests.is_empty() { Others::Open(group.open(&rest)?) } else { Others::Wanted(rest) };
     let rows = task.ranges.as_deref().cloned().unwrap_or_else(|| RowRanges::all(task.rows));
@@ -45,10 +49,38 @@ pub(super) fn read(
     Ok(Box::new(Batches { group, wanted, tests, others, stretches: stretches.into_iter(), failed: false }))
 }
 
-/// A part of the predicate, and readers of those of its columns that no part before it reads.
+/// A part of the predicate, or a test of a key, and readers of those of its columns that none before it reads.
 struct Test {
-    predicate: Predicate,
+    condition: Condition,
     readers: Readers,
+}
+
+enum Condition {
+    Predicate(Predicate),
+    Key(KeyFilter),
+}
+
+impl Condition {
+    /// The rows of `passed`, all without it, that pass.
+    fn select(&self, inputs: &[ArrayRef], rows: usize, passed: Option<&Selection>) -> Result<Selection> {
+        match self {
+            Condition::Predicate(predicate) => predicate.select(inputs, rows, passed),
+            Condition::Key(filter) => {
+                let kept = filter.test.keep(&inputs[filter.column])?;
+                Ok(passed.map_or_else(|| kept.clone(), |passed| passed.and(&kept)))
+            }
+        }
+    }
+}
+
+/// A test of a key, after all parts of the predicate.
+fn key_test(filter: &KeyFilter, scan: &Scan, group: &RowGroup, tested: &mut BTreeSet<usize>) -> Result<Test> {
+    let width = scan.schema.fields().len();
+    if filter.column >= width {
+        return Err(Error::invalid(format!("a filter of column {} of {width}", filter.column)));
+    }
+    let own = tested.insert(filter.column).then_some(filter.column).into_iter().collect();
+    Ok(Test { condition: Condition::Key(filter.clone()), readers: group.open(&own)? })
 }
 
 /// The predicate's conjuncts in order; one that reads no column of its own joins the one before it.
@@ -65,7 +97,9 @@ fn tests(predicate: &Expr, scan: &Scan, group: &RowGroup, tested: &mut BTreeSet<
     // All in one go: their chunks may be neighbours.
     parts
         .into_iter()
-        .map(|(part, own)| Ok(Test { predicate: Predicate::new(&part)?, readers: group.open(&own)? }))
+        .map(|(part, own)| {
+            Ok(Test { condition: Condition::Predicate(Predicate::new(&part)?), readers: group.open(&own)? })
+        })
         .collect()
 }
 
@@ -141,7 +175,7 @@ impl Batches {
                 inputs[index] = Arc::clone(&array);
                 decoded.insert(index, array);
             }
-            let left = test.predicate.select(&inputs, rows.len(), passed.as_ref())?;
+            let left = test.condition.select(&inputs, rows.len(), passed.as_ref())?;
             if left.count() == 0 {
                 return Ok(None);
             }

@@ -100,6 +100,26 @@ impl Expr {
         Ok(inlined)
     }
 
+    /// True where no row can make the expression raise an error: it is made of columns, literals and tests only.
+    #[must_use]
+    pub fn cannot_fail(&self) -> bool {
+        let itself = matches!(
+            self,
+            Expr::Column { .. }
+                | Expr::Literal(_)
+                | Expr::Compare { .. }
+                | Expr::And(..)
+                | Expr::Or(..)
+                | Expr::Not(_)
+                | Expr::IsNull(_)
+                | Expr::IsNotNull(_)
+                | Expr::InList { .. }
+                | Expr::Like { .. }
+                | Expr::Case { .. }
+        );
+        itself && self.children().all(Expr::cannot_fail)
+    }
+
     /// The parts of a conjunction, left to right; the expression itself where it is none.
     #[must_use]
     pub fn conjuncts(&self) -> Vec<&Expr> {

@@ -100,6 +100,17 @@ impl Selection {
         self.count() == self.rows()
     }
 
+    /// The rows that are active in both, which are of the same batch.
+    #[must_use]
+    pub fn and(&self, other: &Selection) -> Self {
+        debug_assert_eq!(self.rows(), other.rows(), "of one batch");
+        match (self.is_all(), other.is_all()) {
+            (true, _) => other.clone(),
+            (_, true) => self.clone(),
+            _ => Selection::from_bitmap(&self.bitmap() & &other.bitmap()),
+        }
+    }
+
     /// Row numbers of the active rows, ascending.
     #[must_use]
     pub fn indices(&self) -> ScalarBuffer<u32> {
