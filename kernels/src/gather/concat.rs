@@ -34,16 +34,14 @@ pub fn concat(parts: &[ArrayRef], data_type: &DataType) -> Result<ArrayRef> {
     if let Some(joined) = join_on_pool(&aligned, &target) {
         return Ok(joined);
     }
+    // Keys of a dictionary may run out when many are joined: then the values travel plain.
+    if !keys_may_suffice(&aligned) {
+        return plain(parts, &target);
+    }
     let aligned: Vec<&dyn Array> = aligned.iter().map(AsRef::as_ref).collect();
     match arrow::compute::concat(&aligned) {
         Ok(joined) => Ok(joined),
-        // Keys of a dictionary may run out when many are merged: then the values travel plain.
-        Err(_) if matches!(target, DataType::Dictionary(..)) => {
-            let plain = value_type(&target).clone();
-            let parts = parts.iter().map(|part| align(part, &plain)).collect::<Result<Vec<_>>>()?;
-            let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
-            Ok(arrow::compute::concat(&parts)?)
-        }
+        Err(_) if matches!(target, DataType::Dictionary(..)) => plain(parts, &target),
         Err(error) => Err(error.into()),
     }
 }
@@ -79,6 +77,39 @@ fn join_values<T: ArrowPrimitiveType>(parts: &[ArrayRef], rows: usize, target: &
     }
     copies.into_par_iter().for_each(|(own, source)| own.copy_from_slice(source));
     Arc::new(PrimitiveArray::<T>::new(values.into(), None).with_data_type(target.clone()))
+}
+
+/// Dictionaries joined as their values.
+fn plain(parts: &[ArrayRef], target: &DataType) -> Result<ArrayRef> {
+    let plain = value_type(target).clone();
+    let parts = parts.iter().map(|part| align(part, &plain)).collect::<Result<Vec<_>>>()?;
+    let parts: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
+    Ok(arrow::compute::concat(&parts)?)
+}
+
+/// False where dictionaries have more values than keys can tell, and arrow would not merge those that are equal but panic:
+/// it merges plain strings, binaries and numbers, and neither views nor anything else.
+fn keys_may_suffice(parts: &[ArrayRef]) -> bool {
+    let values: usize = parts.iter().map(|part| dictionary_values(part)).sum();
+    let merges = |value: &DataType| {
+        use DataType::{Binary, LargeBinary, LargeUtf8, Utf8};
+        value.is_primitive() || matches!(value, Utf8 | LargeUtf8 | Binary | LargeBinary)
+    };
+    match parts.first().map(|part| part.data_type()) {
+        Some(DataType::Dictionary(key, value)) if !merges(value) => match **key {
+            DataType::Int8 => i8::try_from(values).is_ok(),
+            DataType::UInt8 => u8::try_from(values).is_ok(),
+            DataType::Int16 => i16::try_from(values).is_ok(),
+            DataType::UInt16 => u16::try_from(values).is_ok(),
+            _ => i32::try_from(values).is_ok(),
+        },
+        _ => true,
+    }
+}
+
+fn dictionary_values(part: &ArrayRef) -> usize {
+    let array = part.as_ref();
+    downcast_dictionary_array!(array => array.values().len(), _ => 0)
 }
 
 /// The physical type that parts of these types are joined in, columns of the logical type `logical`; over no parts, that.

@@ -14,7 +14,11 @@ fn take_repeats_and_keeps_the_physical_type() {
     let taken = take(&column, &[2, 2, 1, 0]).unwrap();
     assert_eq!(taken.data_type(), column.data_type());
     let plain = arrow::compute::cast(&taken, &DataType::Utf8).unwrap();
-    assert_eq!(plain.as_string::<i32>(), &StringArray::from(vec![Some("b"), Some("b"), None, Some("a")]));
+    assert_eq!(
+        plain.as_string::<i32>(),
+        &StringArray,
+        StringViewArray::from(vec![Some("b"), Some("b"), None, Some("a")])
+    );
 }
 
 #[test]
@@ -66,6 +70,22 @@ fn concat_falls_back_to_values_when_dictionary_keys_run_out() {
     assert_eq!(joined.len(), 200);
     let plain = arrow::compute::cast(&joined, &DataType::Utf8).unwrap();
     assert_eq!((plain.as_string::<i32>().value(0), plain.as_string::<i32>().value(199)), ("0", "199"));
+}
+
+/// Arrow does not merge the values of such dictionaries, and panics where keys do not suffice for all of them.
+#[test]
+fn views_of_dictionaries_that_outgrow_their_keys() {
+    let part = |range: std::ops::Range<i32>| -> ArrayRef {
+        let keys = Int8Array::from_iter_values(0..range.len() as i8);
+        let values = StringViewArray::from_iter_values(range.map(|value| value.to_string()));
+        Arc::new(DictionaryArray::new(keys, Arc::new(values)))
+    };
+    for second in [50..150, 100..128, 100..100] {
+        let joined = concat(&[part(0..100), part(second.clone()), part(0..0)], &DataType::Utf8View).unwrap();
+        let plain = arrow::compute::cast(&joined, &DataType::Utf8View).unwrap();
+        let expected = (0..100).chain(second).map(|value| value.to_string());
+        assert_eq!(plain.as_ref(), &StringViewArray::from_iter_values(expected) as &dyn Array);
+    }
 }
 
 #[test]

@@ -48,7 +48,7 @@ pub fn any_join(most_rows: usize, choices: &mut Choices) -> JoinInput {
     let nulls_equal: Vec<bool> =
         (0..keys).map(|_| join_type != JoinType::LeftAntiNullAware && choices.rarely(3)).collect();
     types.push(choices.one_of(&all).clone());
-    let (left, right) = (side(&types, most_rows, choices), side(&types, most_rows, choices));
+    let (left, right) = (join_side(&types, most_rows, choices), join_side(&types, most_rows, choices));
     let both: Vec<DataType> = types.iter().chain(&types).cloned().collect();
     let residual = (join_type != JoinType::LeftAntiNullAware && choices.pick(3) == 1)
         .then(|| boolean_expr(&ExprLimits { columns: both, depth: 2 }, choices));
@@ -78,7 +78,7 @@ pub fn everything(join_type: JoinType, left: usize, right: usize) -> Vec<OutputC
 }
 
 /// Batches whose values mostly meet those of another side: few values, or the same ones from the ends of the type.
-fn side(types: &[DataType], most_rows: usize, choices: &mut Choices) -> Batches {
+pub fn join_side(types: &[DataType], most_rows: usize, choices: &mut Choices) -> Batches {
     let spreads = [Spread::Tiny, Spread::Small, Spread::Extreme, Spread::Constant, Spread::Wide];
     let recipe = |data_type: &DataType| {
         let recipe = ColumnRecipe::choose(data_type, choices);

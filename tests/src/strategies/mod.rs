@@ -20,5 +20,5 @@ pub use batches::{Batches, batches, sizes};
 pub use choices::{Choices, choices};
 pub use columns::{ColumnRecipe, Nulls, Physical, Spread, all_types, build};
 pub use exprs::{ExprLimits, arithmetic_expr, boolean_expr, expr, literal, sort_keys};
-pub use joins::{JOIN_TYPES, JoinInput, any_join, everything};
+pub use joins::{JOIN_TYPES, JoinInput, any_join, everything, join_side};
 pub use random::Random;

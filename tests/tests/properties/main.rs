@@ -33,6 +33,7 @@ mod expressions;
 mod float_sums;
 mod gpu_expressions;
 mod joining;
+mod joins_in_plans;
 mod parquet_gpu;
 mod plans;
 mod shapes;

@@ -112,6 +112,7 @@ impl Reading {
         let options = ReadOptions {
             batch_rows: self.batch_rows,
             predicate: self.predicate.clone().map(Arc::new),
+            key_filters: Vec::new(),
             output: self.output.clone(),
             reserve: Arc::clone(budget) as _,
             columns_in_parallel: self.columns_in_parallel,
