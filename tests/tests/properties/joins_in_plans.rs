@@ -207,11 +207,11 @@ fn agrees(name: &str, cases: u32, sessions: &[Session]) {
 
 #[test]
 fn random_joins_in_plans_with_any_number_of_threads() {
-    agrees("joins in plans, CPU", 300, &sessions(|_| {}));
+    agrees("joins in plans, CPU", 200, &sessions(|_| {}));
 }
 
 /// Each chunk of a join is a row: what one source row gives comes in many chunks, through the next join and into the sink.
 #[test]
 fn random_joins_in_plans_row_by_row() {
-    agrees("joins in plans, chunks of one row, CPU", 100, &sessions(|config| config.cpu_batch_rows = 1));
+    agrees("joins in plans, chunks of one row, CPU", 60, &sessions(|config| config.cpu_batch_rows = 1));
 }
