@@ -90,7 +90,7 @@ fn plain(parts: &[ArrayRef], target: &DataType) -> Result<ArrayRef> {
 /// False where dictionaries have more values than keys can tell, and arrow would not merge those that are equal but panic:
 /// it merges plain strings, binaries and numbers, and neither views nor anything else.
 fn keys_may_suffice(parts: &[ArrayRef]) -> bool {
-    let values: usize = parts.iter().map(|part| dictionary_values(part)).sum();
+    let values: usize = parts.iter().map(dictionary_values).sum();
     let merges = |value: &DataType| {
         use DataType::{Binary, LargeBinary, LargeUtf8, Utf8};
         value.is_primitive() || matches!(value, Utf8 | LargeUtf8 | Binary | LargeBinary)
