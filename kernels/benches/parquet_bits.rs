@@ -7,7 +7,6 @@
 
 use std::hint::black_box;
 
-use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::{BooleanBuffer, Buffer};
 use criterion::measurement::WallTime;
 use criterion::{BenchmarkGroup, BenchmarkId, Criterion, Throughput, criterion_group, criterion_main};
@@ -16,6 +15,7 @@ use pilaster_kernels::parquet::hybrid::Hybrid;
 use pilaster_kernels::parquet::levels::{self, LevelReader, level_width};
 use pilaster_kernels::parquet::spread::spread;
 use pilaster_kernels::parquet::{Levels, bits, split};
+use pilaster_kernels::simd::bitmap::Bitmap;
 
 /// Values of an input: packed, they stay in a second-level cache.
 const VALUES: usize = 64 * 1024;
@@ -297,30 +297,30 @@ fn level(c: &mut Criterion) {
                 _ => hybrid(&mut levels, level_width(max), 0),
             };
             let source = Levels::Hybrid(bytes);
-            let read = |bits: &mut BooleanBufferBuilder| {
+            let read = |bits: &mut Bitmap| {
                 let mut reader = LevelReader::new(&source, max, VALUES).unwrap();
                 (0..VALUES).step_by(BLOCK).map(|_| reader.read_validity(BLOCK, bits).unwrap()).sum::<usize>()
             };
-            let mut bits = BooleanBufferBuilder::new(VALUES);
+            let mut bits = Bitmap::default();
             let valid = read(&mut bits);
             assert_eq!(valid, levels.iter().filter(|&&level| level == u64::from(max)).count());
             let read_bits = bits.finish();
             assert!(read_bits.iter().zip(&levels).all(|(valid, &level)| valid == (level == u64::from(max))));
-            let mut bits = BooleanBufferBuilder::new(VALUES);
+            let mut bits = Bitmap::default();
             run(&mut group, format!("validity of 0..={max}"), name(nulls, stretch), VALUES / 8, || {
-                bits.truncate(0);
+                bits.clear();
                 black_box(read(&mut bits));
             });
         }
     }
     let values: Vec<u16> = random(VALUES, 2).iter().map(|&level| level as u16).collect();
-    let mut bits = BooleanBufferBuilder::new(VALUES);
+    let mut bits = Bitmap::default();
     let counted = levels::slots(&values, 3, 1, &mut bits);
     let expected: Vec<bool> = values.iter().filter(|&&level| level > 0).map(|&level| level == 3).collect();
     assert!(bits.finish().iter().eq(expected.iter().copied()));
     assert_eq!(counted.slots, expected.len());
     run(&mut group, "slots", "a quarter empty", VALUES / 8, || {
-        bits.truncate(0);
+        bits.clear();
         for levels in values.chunks(BLOCK) {
             black_box(levels::slots(black_box(levels), 3, 1, &mut bits));
         }

@@ -6,12 +6,11 @@
 //! All of these take untrusted bytes: too few of them, or a width that the words cannot hold, is [`Malformed`]; nothing past
 //! `packed` is read.
 
-use arrow::array::BooleanBufferBuilder;
-
 use super::Malformed;
+use crate::simd::bitmap::{Bitmap, count};
 use crate::simd::level::Level;
 use crate::simd::unpack::{self as simd, Word};
-use crate::simd::words::{Words, write};
+use crate::simd::words::Words;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -74,14 +73,30 @@ pub fn unpack_u16_from(packed: &[u8], first: usize, width: u32, out: &mut [u16])
 ///
 /// # Errors
 /// [`Malformed`] where `packed` is too short.
-pub fn unpack_bits(
+pub fn unpack_bits(packed: &[u8], first: usize, len: usize, out: &mut Bitmap) -> Result<usize, Malformed> {
+    check(packed, first, 1, len)?;
+    let bits = Words::new(packed, first, len);
+    out.append(bits);
+    Ok(count(bits))
+}
+
+/// As [`unpack_u32_from`], appended: `len` values from value `first` on.
+///
+/// # Errors
+/// As for [`unpack_u32`].
+pub fn append_u32(
     packed: &[u8],
     first: usize,
+    width: u32,
     len: usize,
-    out: &mut BooleanBufferBuilder,
-) -> Result<usize, Malformed> {
-    check(packed, first, 1, len)?;
-    Ok(append(Words::new(packed, first, len), out))
+    out: &mut Vec<u32>,
+) -> Result<(), Malformed> {
+    if width > u32::BITS {
+        return Err(too_wide());
+    }
+    check(packed, first, width, len)?;
+    simd::append(Level::detected(), packed, first, width, len, out);
+    Ok(())
 }
 
 /// `out.len()` values from value `first` on of the deprecated `BIT_PACKED` encoding: the most significant bit of a value
@@ -101,13 +116,6 @@ pub fn unpack_u16_msb(packed: &[u8], first: usize, width: u32, out: &mut [u16]) 
             .fold(0, |value, bit| (value << 1) | u16::from(packed[bit / 8] >> (7 - bit % 8) & 1));
     }
     Ok(())
-}
-
-/// Appends bits; gives how many of them are set.
-pub(super) fn append(words: Words<'_>, out: &mut BooleanBufferBuilder) -> usize {
-    let at = out.len();
-    out.advance(words.len());
-    write(words, out.as_slice_mut(), at)
 }
 
 /// That `packed` holds `first + len` values.

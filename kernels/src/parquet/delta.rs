@@ -13,8 +13,8 @@ use arrow::buffer::Buffer;
 
 use super::{Malformed, bits};
 use crate::simd::level::Level;
-use crate::simd::prefix::{sum_i32, sum_i64};
-use crate::simd::unpack::unpack;
+use crate::simd::prefix::{Packed, append_sums_i32, append_sums_i64, sum_i32, sum_i64};
+use crate::simd::unpack::{self, unpack};
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -111,29 +111,34 @@ impl Delta {
 
     /// Fills `out` with the next values, cut to 32 bits: differences wrap, as the format says.
     ///
-    /// A stream is read by this or by [`Delta::read_i64`] throughout.
+    /// A stream is read by functions of 32 or of 64 bits throughout.
     ///
     /// # Errors
     /// [`Malformed`] where fewer values are left, the bytes end early or a width is over 64.
     pub fn read_i32(&mut self, out: &mut [i32]) -> Result<(), Malformed> {
         let level = Level::detected();
-        let mut value = self.value as i32;
-        let read = self.read(
-            out,
-            |packed, first, width, out| match width {
-                0..=32 => unpack(level, packed, first, width, bytemuck::cast_slice_mut::<i32, u32>(out)),
-                _ => {
-                    let mut wide = [0u64; BLOCK];
-                    for (i, out) in out.chunks_mut(BLOCK).enumerate() {
-                        let wide = &mut wide[..out.len()];
-                        unpack(level, packed, first + i * BLOCK, width, wide);
-                        out.iter_mut().zip(wide).for_each(|(out, wide)| *out = *wide as i32);
-                    }
+        let (mut value, mut done) = (self.value as i32, 0);
+        let read = self.pieces(out.len(), |piece| match piece {
+            Piece::First => {
+                out[done] = value;
+                done += 1;
+            }
+            Piece::Deltas { step, deltas } => {
+                let out = &mut out[done..done + deltas.len];
+                match deltas.width {
+                    0..=32 => unpack::<u32>(
+                        level,
+                        deltas.bytes,
+                        deltas.first,
+                        deltas.width,
+                        bytemuck::cast_slice_mut(out),
+                    ),
+                    _ => wide(level, deltas, |i, wide| out[i] = wide as i32),
                 }
-            },
-            |step, out| sum_i32(level, &mut value, step as i32, out),
-            |value| value as i32,
-        );
+                sum_i32(level, &mut value, step as i32, out);
+                done += deltas.len;
+            }
+        });
         self.value = i64::from(value);
         read
     }
@@ -144,15 +149,56 @@ impl Delta {
     /// As for [`Delta::read_i32`].
     pub fn read_i64(&mut self, out: &mut [i64]) -> Result<(), Malformed> {
         let level = Level::detected();
+        let (mut value, mut done) = (self.value, 0);
+        let read = self.pieces(out.len(), |piece| match piece {
+            Piece::First => {
+                out[done] = value;
+                done += 1;
+            }
+            Piece::Deltas { step, deltas: Packed { bytes, first, width, len } } => {
+                let out = &mut out[done..done + len];
+                unpack::<u64>(level, bytes, first, width, bytemuck::cast_slice_mut(out));
+                sum_i64(level, &mut value, step, out);
+                done += len;
+            }
+        });
+        self.value = value;
+        read
+    }
+
+    /// Appends the next `len` values, as [`Delta::read_i32`] gives them: unpacked and summed in one loop, and written once.
+    ///
+    /// # Errors
+    /// As for [`Delta::read_i32`]; values before the fault are then appended.
+    pub fn append_u32(&mut self, len: usize, out: &mut Vec<u32>) -> Result<(), Malformed> {
+        let level = Level::detected();
+        let mut value = self.value as i32;
+        let read = self.pieces(len, |piece| match piece {
+            Piece::First => out.push(value as u32),
+            Piece::Deltas { step, deltas } if deltas.width <= 32 => {
+                append_sums_i32(level, &mut value, step as i32, deltas, out);
+            }
+            Piece::Deltas { step, deltas } => {
+                let before = out.len();
+                wide(level, deltas, |_, wide| out.push(wide as u32));
+                sum_i32(level, &mut value, step as i32, bytemuck::cast_slice_mut(&mut out[before..]));
+            }
+        });
+        self.value = i64::from(value);
+        read
+    }
+
+    /// Appends the next `len` values, as [`Delta::read_i64`] gives them: unpacked and summed in one loop, and written once.
+    ///
+    /// # Errors
+    /// As for [`Delta::append_u32`].
+    pub fn append_u64(&mut self, len: usize, out: &mut Vec<u64>) -> Result<(), Malformed> {
+        let level = Level::detected();
         let mut value = self.value;
-        let read = self.read(
-            out,
-            |packed, first, width, out| {
-                unpack(level, packed, first, width, bytemuck::cast_slice_mut::<i64, u64>(out));
-            },
-            |step, out| sum_i64(level, &mut value, step, out),
-            |value| value,
-        );
+        let read = self.pieces(len, |piece| match piece {
+            Piece::First => out.push(value as u64),
+            Piece::Deltas { step, deltas } => append_sums_i64(level, &mut value, step, deltas, out),
+        });
         self.value = value;
         read
     }
@@ -175,41 +221,31 @@ impl Delta {
         Ok(())
     }
 
-    /// The next values: `unpack` writes what is packed, `sum` makes values of stretches with the same `min_delta`.
-    fn read<T>(
-        &mut self,
-        out: &mut [T],
-        unpack: impl Fn(&[u8], usize, u32, &mut [T]),
-        mut sum: impl FnMut(i64, &mut [T]),
-        cut: impl Fn(i64) -> T,
-    ) -> Result<(), Malformed> {
-        if out.len() > self.left {
+    /// Calls `each` with the next `len` values, of one miniblock at a time.
+    fn pieces(&mut self, len: usize, mut each: impl FnMut(Piece<'_>)) -> Result<(), Malformed> {
+        if len > self.left {
             return Err(early());
         }
-        let mut done = 0;
-        if let Some(first) = out.first_mut().filter(|_| !self.first_read) {
+        let mut wanted = len;
+        if wanted > 0 && !self.first_read {
             self.first_read = true;
             self.left -= 1;
-            *first = cut(self.value);
-            done = 1;
+            wanted -= 1;
+            each(Piece::First);
         }
-        let mut summed = done;
-        while done < out.len() {
+        while wanted > 0 {
             if self.available == 0 {
-                if self.widths.is_empty() {
-                    sum(self.min_delta, &mut out[summed..done]);
-                    summed = done;
-                }
                 self.miniblock()?;
             }
-            let len = (out.len() - done).min(self.available);
-            unpack(&self.bytes[self.start..], self.read, self.width, &mut out[done..done + len]);
+            let len = wanted.min(self.available);
+            let bytes = &self.bytes[self.start..];
+            let deltas = Packed { bytes, first: self.read, width: self.width, len };
+            each(Piece::Deltas { step: self.min_delta, deltas });
             self.read += len;
             self.available -= len;
             self.left -= len;
-            done += len;
+            wanted -= len;
         }
-        sum(self.min_delta, &mut out[summed..]);
         Ok(())
     }
 
@@ -238,6 +274,25 @@ impl Delta {
         self.read = 0;
         self.available = values;
         Ok(())
+    }
+}
+
+/// Values that follow.
+enum Piece<'a> {
+    /// The first of the stream, which its header holds.
+    First,
+    /// Differences, to each of which `step` is added.
+    Deltas { step: i64, deltas: Packed<'a> },
+}
+
+/// Calls `each` with differences of up to 64 bits, and their numbers from 0 on.
+fn wide(level: Level, deltas: Packed<'_>, mut each: impl FnMut(usize, u64)) {
+    let mut block = Vec::new();
+    for done in (0..deltas.len).step_by(BLOCK) {
+        let len = (deltas.len - done).min(BLOCK);
+        block.clear();
+        unpack::append::<u64>(level, deltas.bytes, deltas.first + done, deltas.width, len, &mut block);
+        block.iter().enumerate().for_each(|(i, &wide)| each(done + i, wide));
     }
 }
 

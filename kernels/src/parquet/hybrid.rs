@@ -7,10 +7,11 @@
 //! ```
 //! The last group is padded; some writers cut it after the last value's byte instead, which is read as well.
 
-use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::Buffer;
 
 use super::{Malformed, bits};
+use crate::simd::bitmap::{self, Bitmap};
+use crate::simd::words::Words;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -105,6 +106,7 @@ impl Hybrid {
     ///
     /// # Errors
     /// [`Malformed`] where the bytes end before the last value, or a repeated value does not fit the width.
+    #[inline]
     pub fn next_run(&mut self, limit: usize) -> Result<Option<Run<'_>>, Malformed> {
         let limit = limit.min(self.left);
         if limit == 0 {
@@ -125,7 +127,8 @@ impl Hybrid {
                     let len = limit.min(*left);
                     let skipped = *first / 8 * self.width as usize;
                     let run = Run::Packed {
-                        bytes: &self.bytes[*start + skipped..self.next],
+                        // More than the run's: loads of whole vectors and words have no end to look after.
+                        bytes: &self.bytes[*start + skipped..],
                         first: *first % 8,
                         len,
                     };
@@ -181,26 +184,26 @@ impl Hybrid {
     ///
     /// # Errors
     /// As for [`Hybrid::read_u32`]; [`Malformed`] as well where the width is over 1.
-    pub fn read_bitmap(&mut self, len: usize, out: &mut BooleanBufferBuilder) -> Result<usize, Malformed> {
+    pub fn read_bitmap(&mut self, len: usize, out: &mut Bitmap) -> Result<usize, Malformed> {
         if self.width > 1 {
             return Err(Malformed::new("bit width over 1"));
         }
         if len > self.left {
             return Err(early());
         }
-        let (width, mut left, mut set) = (self.width, len, 0);
+        let (width, mut left, before) = (self.width, len, out.len());
+        let mut tail = out.tail(len);
         while let Some(run) = self.next_run(left)? {
             left -= run.len();
             match run {
-                Run::Repeat { value, len } => {
-                    out.append_n(len, value == 1);
-                    set += len * value as usize;
-                }
-                Run::Packed { len, .. } if width == 0 => out.append_n(len, false),
-                Run::Packed { bytes, first, len } => set += bits::unpack_bits(bytes, first, len, out)?,
+                Run::Repeat { value, len } => tail.repeat(value == 1, len),
+                Run::Packed { len, .. } if width == 0 => tail.repeat(false, len),
+                // All values of a run lie in its bytes.
+                Run::Packed { bytes, first, len } => tail.packed(Words::new(bytes, first, len)),
             }
         }
-        Ok(set)
+        drop(tail);
+        Ok(bitmap::count(out.since(before)))
     }
 
     /// Passes over the next `values` values.

@@ -2,11 +2,11 @@
 //!
 //! A level over the maximum of its column is [`Malformed`] wherever one is read here.
 
-use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::Buffer;
 
 use super::hybrid::{Hybrid, Run};
 use super::{Levels, Malformed, bits};
+use crate::simd::bitmap::{self, Bitmap};
 use crate::simd::compare;
 use crate::simd::level::Level;
 use crate::simd::words::Words;
@@ -107,7 +107,7 @@ impl LevelReader {
     ///
     /// # Errors
     /// As for [`LevelReader::read`].
-    pub fn read_validity(&mut self, len: usize, out: &mut BooleanBufferBuilder) -> Result<usize, Malformed> {
+    pub fn read_validity(&mut self, len: usize, out: &mut Bitmap) -> Result<usize, Malformed> {
         if len > self.remaining() {
             return Err(early());
         }
@@ -200,7 +200,7 @@ pub fn largest(levels: &[u16]) -> u16 {
 }
 
 /// Appends for each level whether it is `max`; gives how many are.
-pub fn validity(levels: &[u16], max: u16, out: &mut BooleanBufferBuilder) -> usize {
+pub fn validity(levels: &[u16], max: u16, out: &mut Bitmap) -> usize {
     let mut words = [0; WORDS];
     let mut valid = 0;
     for levels in levels.chunks(BLOCK) {
@@ -234,7 +234,7 @@ pub struct Slots {
 }
 
 /// Appends for each level that makes a slot (`slot_definition` or more) whether it is `max`.
-pub fn slots(levels: &[u16], max: u16, slot_definition: u16, out: &mut BooleanBufferBuilder) -> Slots {
+pub fn slots(levels: &[u16], max: u16, slot_definition: u16, out: &mut Bitmap) -> Slots {
     if slot_definition == 0 {
         return Slots { slots: levels.len(), valid: validity(levels, max, out) };
     }
@@ -258,9 +258,11 @@ fn ones(words: &[u64]) -> usize {
 }
 
 /// Appends the first `len` bits; gives how many of them are set.
-fn append(words: &mut [u64], len: usize, out: &mut BooleanBufferBuilder) -> usize {
+fn append(words: &mut [u64], len: usize, out: &mut Bitmap) -> usize {
     for word in &mut *words {
         *word = word.to_le();
     }
-    bits::append(Words::new(bytemuck::cast_slice(words), 0, len), out)
+    let bits = Words::new(bytemuck::cast_slice(words), 0, len);
+    out.append(bits);
+    bitmap::count(bits)
 }

@@ -1,7 +1,6 @@
 //! The primitives on random streams, read in random pieces, on every instruction set; and on damaged ones, which must give
 //! an error or values, the same ones everywhere.
 
-use arrow::array::BooleanBufferBuilder;
 use arrow::buffer::Buffer;
 use proptest::prelude::*;
 
@@ -11,6 +10,7 @@ use super::hybrid::tests::Writer;
 use super::hybrid::{Hybrid, Run};
 use super::levels::{LevelReader, level_width};
 use super::{Levels, Malformed};
+use crate::simd::bitmap::Bitmap;
 use crate::simd::level::Level;
 
 /// What is done next with a stream.
@@ -237,7 +237,7 @@ proptest! {
 
         let bits = same_everywhere(|| {
             let mut reader = LevelReader::new(&levels, max, values.len()).unwrap();
-            let mut bits = BooleanBufferBuilder::new(0);
+            let mut bits = Bitmap::default();
             bits.append_n(first, true);
             let mut counted = vec![];
             for &step in &steps {

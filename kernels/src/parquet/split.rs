@@ -5,8 +5,9 @@
 use std::array::from_fn;
 
 use super::Malformed;
+use crate::simd::append::append_words;
 use crate::simd::level::Level;
-use crate::simd::transpose::{interleave_2, interleave_4, interleave_8};
+use crate::simd::transpose::{append_2, append_4, append_8, interleave_2, interleave_4, interleave_8};
 
 #[cfg(test)]
 mod tests;
@@ -61,6 +62,36 @@ pub fn byte_stream_split_any(
         8 => interleave_8(level, from_fn(stream), out.as_chunks_mut().0),
         16 => two_of_eight(level, stream, out.as_chunks_mut().0),
         _ => by_eight(level, stream, width, out),
+    }
+    Ok(())
+}
+
+/// As [`byte_stream_split`], appended: values `first..first + len`, as words of their width.
+///
+/// # Errors
+/// As for [`byte_stream_split`].
+pub fn append_words_of<T: bytemuck::Pod>(
+    bytes: &[u8],
+    first: usize,
+    len: usize,
+    out: &mut Vec<T>,
+) -> Result<(), Malformed> {
+    let values = values(bytes, size_of::<T>())?;
+    if first.checked_add(len).is_none_or(|end| end > values) {
+        return Err(Malformed::new("byte streams end early"));
+    }
+    let stream = |k: usize| &bytes[k * values + first..][..len];
+    let level = Level::detected();
+    match size_of::<T>() {
+        1 => append_words(out, stream(0)),
+        2 => append_2(level, from_fn(stream), out),
+        4 => append_4(level, from_fn(stream), out),
+        8 => append_8(level, from_fn(stream), out),
+        width => {
+            let before = out.len();
+            out.resize(before + len, T::zeroed());
+            byte_stream_split_any(bytes, width, first, bytemuck::cast_slice_mut(&mut out[before..]))?;
+        }
     }
     Ok(())
 }

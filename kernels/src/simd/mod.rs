@@ -5,14 +5,17 @@
 //! thousands of rows.
 
 pub(crate) mod append;
+pub mod bitmap;
 pub(crate) mod compare;
 pub(crate) mod deposit;
 pub mod lanes;
 pub(crate) mod level;
 pub(crate) mod prefix;
+mod room;
 pub(crate) mod spread;
 pub(crate) mod transpose;
 pub(crate) mod unpack;
+pub(crate) mod widen;
 pub(crate) mod words;
 
 /// Compiles the functions within once per instruction set, chosen at run time.

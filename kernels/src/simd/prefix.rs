@@ -4,9 +4,11 @@
 //! within a vector:  v += v shifted up by 1, 2, 4, ... lanes
 //! between vectors:  out = carry + v;  carry += last lane of v        (one addition on the way from vector to vector)
 //! ```
-//! Bytes moved per value: its size, read and written, in place in the first-level cache.
+//! Bytes moved per value: its size, read and written, in place in the first-level cache; where differences are unpacked in the
+//! same loop, only written.
 
 use super::level::Level;
+use super::unpack::append;
 
 #[cfg(test)]
 mod tests;
@@ -51,19 +53,136 @@ pub(crate) fn sum_i32(level: Level, value: &mut i32, step: i32, deltas: &mut [i3
     }
 }
 
+/// Appends `len` values: each is the one before, at first `value`, plus `step` plus the next of the differences `first..`, packed
+/// in `width` bits, 0 to 64. `value` becomes the last of them.
+pub(crate) fn append_sums_i64(
+    level: Level,
+    value: &mut i64,
+    step: i64,
+    packed: Packed<'_>,
+    out: &mut Vec<u64>,
+) {
+    let Packed { bytes, first, width, len } = packed;
+    let before = out.len();
+    #[cfg(target_arch = "x86_64")]
+    if level.avx512() && width > 0 {
+        // SAFETY: the level is proof that the CPU has the features.
+        return unsafe { avx512::append_sums_i64(value, step, packed, out) };
+    }
+    append(level, bytes, first, width, len, out);
+    sum_i64(level, value, step, bytemuck::cast_slice_mut(&mut out[before..]));
+}
+
+/// As [`append_sums_i64`], differences of 0 to 32 bits.
+pub(crate) fn append_sums_i32(
+    level: Level,
+    value: &mut i32,
+    step: i32,
+    packed: Packed<'_>,
+    out: &mut Vec<u32>,
+) {
+    let Packed { bytes, first, width, len } = packed;
+    let before = out.len();
+    #[cfg(target_arch = "x86_64")]
+    if level.avx512() && width > 0 {
+        // SAFETY: the level is proof that the CPU has the features.
+        return unsafe { avx512::append_sums_i32(value, step, packed, out) };
+    }
+    append(level, bytes, first, width, len, out);
+    sum_i32(level, value, step, bytemuck::cast_slice_mut(&mut out[before..]));
+}
+
+/// Bit-packed numbers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Packed<'a> {
+    /// They lie here, from number 0 on.
+    pub bytes: &'a [u8],
+    /// The first of those that are meant.
+    pub first: usize,
+    /// Bits of each.
+    pub width: u32,
+    /// How many.
+    pub len: usize,
+}
+
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use std::arch::x86_64::*;
 
+    use super::Packed;
+    use crate::simd::room;
+    use crate::simd::unpack::avx512::{mapped_u32, mapped_u64};
+
+    macro_rules! append_sums {
+        ($name:ident, $value:ty, $word:ty, $mapped:ident, $set1:ident, $add:ident, $within:ident, $last:expr) => {
+            #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi2")]
+            pub(super) fn $name(value: &mut $value, step: $value, packed: Packed<'_>, out: &mut Vec<$word>) {
+                let Packed { bytes, first, width, len } = packed;
+                let steps = $set1(step);
+                let mut carry = $set1(*value);
+                let (before, first, bytes) = (out.len(), first % 8, &bytes[first / 8 * width as usize..]);
+                $mapped(bytes, first, width, room::behind(out, len), |deltas| {
+                    let v = $within($add(deltas, steps));
+                    let sums = $add(carry, v);
+                    carry = $add(carry, $last(v));
+                    sums
+                });
+                // SAFETY: all of the room was written.
+                unsafe { out.set_len(before + len) };
+                if let Some(&last) = out[before..].last() {
+                    *value = last as $value;
+                }
+            }
+        };
+    }
+    append_sums!(
+        append_sums_i64,
+        i64,
+        u64,
+        mapped_u64,
+        _mm512_set1_epi64,
+        _mm512_add_epi64,
+        within_64,
+        |v| { _mm512_permutexvar_epi64(_mm512_set1_epi64(7), v) }
+    );
+    append_sums!(
+        append_sums_i32,
+        i32,
+        u32,
+        mapped_u32,
+        _mm512_set1_epi32,
+        _mm512_add_epi32,
+        within_32,
+        |v| { _mm512_permutexvar_epi32(_mm512_set1_epi32(15), v) }
+    );
+
+    /// Each lane plus those before it.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn within_64(v: __m512i) -> __m512i {
+        let zero = _mm512_setzero_si512();
+        let v = _mm512_add_epi64(v, _mm512_alignr_epi64::<7>(v, zero));
+        let v = _mm512_add_epi64(v, _mm512_alignr_epi64::<6>(v, zero));
+        _mm512_add_epi64(v, _mm512_alignr_epi64::<4>(v, zero))
+    }
+
+    /// Each lane plus those before it.
+    #[target_feature(enable = "avx512f")]
+    #[inline]
+    fn within_32(v: __m512i) -> __m512i {
+        let zero = _mm512_setzero_si512();
+        let v = _mm512_add_epi32(v, _mm512_alignr_epi32::<15>(v, zero));
+        let v = _mm512_add_epi32(v, _mm512_alignr_epi32::<14>(v, zero));
+        let v = _mm512_add_epi32(v, _mm512_alignr_epi32::<12>(v, zero));
+        _mm512_add_epi32(v, _mm512_alignr_epi32::<8>(v, zero))
+    }
+
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2")]
     pub(super) fn sum_i64(value: &mut i64, step: i64, deltas: &mut [i64]) {
-        let (zero, steps, last) = (_mm512_setzero_si512(), _mm512_set1_epi64(step), _mm512_set1_epi64(7));
+        let (steps, last) = (_mm512_set1_epi64(step), _mm512_set1_epi64(7));
         let mut carry = _mm512_set1_epi64(*value);
         let mut sum = |deltas: __m512i| {
-            let v = _mm512_add_epi64(deltas, steps);
-            let v = _mm512_add_epi64(v, _mm512_alignr_epi64::<7>(v, zero));
-            let v = _mm512_add_epi64(v, _mm512_alignr_epi64::<6>(v, zero));
-            let v = _mm512_add_epi64(v, _mm512_alignr_epi64::<4>(v, zero));
+            let v = within_64(_mm512_add_epi64(deltas, steps));
             let out = _mm512_add_epi64(carry, v);
             carry = _mm512_add_epi64(carry, _mm512_permutexvar_epi64(last, v));
             out
@@ -84,14 +203,10 @@ mod avx512 {
 
     #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,bmi2")]
     pub(super) fn sum_i32(value: &mut i32, step: i32, deltas: &mut [i32]) {
-        let (zero, steps, last) = (_mm512_setzero_si512(), _mm512_set1_epi32(step), _mm512_set1_epi32(15));
+        let (steps, last) = (_mm512_set1_epi32(step), _mm512_set1_epi32(15));
         let mut carry = _mm512_set1_epi32(*value);
         let mut sum = |deltas: __m512i| {
-            let v = _mm512_add_epi32(deltas, steps);
-            let v = _mm512_add_epi32(v, _mm512_alignr_epi32::<15>(v, zero));
-            let v = _mm512_add_epi32(v, _mm512_alignr_epi32::<14>(v, zero));
-            let v = _mm512_add_epi32(v, _mm512_alignr_epi32::<12>(v, zero));
-            let v = _mm512_add_epi32(v, _mm512_alignr_epi32::<8>(v, zero));
+            let v = within_32(_mm512_add_epi32(deltas, steps));
             let out = _mm512_add_epi32(carry, v);
             carry = _mm512_add_epi32(carry, _mm512_permutexvar_epi32(last, v));
             out

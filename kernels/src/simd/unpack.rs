@@ -8,12 +8,15 @@
 #[cfg(target_arch = "x86_64")]
 mod avx2;
 #[cfg(target_arch = "x86_64")]
-mod avx512;
+pub(super) mod avx512;
 mod portable;
 #[cfg(test)]
 mod tests;
 
+use std::mem::MaybeUninit;
+
 use super::level::Level;
+use super::room;
 
 /// What values are unpacked to.
 pub(crate) trait Word: Copy + Default {
@@ -23,9 +26,9 @@ pub(crate) trait Word: Copy + Default {
     /// The low bits.
     fn low(word: u64) -> Self;
 
-    /// `out.len()` values of `width` bits (1 to [`Word::BITS`]) from bit 0 of `packed` on, which holds them, by vectors;
-    /// false, with nothing written, where `level` has none for this width.
-    fn vectors(level: Level, packed: &[u8], width: u32, out: &mut [Self]) -> bool;
+    /// Writes all of `out`: values `first..` (0 to 7) of `width` bits (1 to [`Word::BITS`]) from bit 0 of `packed` on, which
+    /// holds them, by vectors; false, with nothing written, where `level` has none for this width and place.
+    fn vectors(level: Level, packed: &[u8], first: usize, width: u32, out: &mut [MaybeUninit<Self>]) -> bool;
 }
 
 macro_rules! words {
@@ -39,21 +42,27 @@ macro_rules! words {
             }
 
             #[inline]
-            fn vectors(level: Level, packed: &[u8], width: u32, out: &mut [Self]) -> bool {
+            fn vectors(
+                level: Level,
+                packed: &[u8],
+                first: usize,
+                width: u32,
+                out: &mut [MaybeUninit<Self>],
+            ) -> bool {
                 #[cfg(target_arch = "x86_64")]
                 {
                     if level.avx512() {
                         // SAFETY: the level is proof that the CPU has the features.
-                        unsafe { avx512::$unpack(packed, width, out) };
+                        unsafe { avx512::$unpack(packed, first, width, out) };
                         return true;
                     }
-                    if level.avx2() && $has_avx2(width) {
+                    if level.avx2() && first == 0 && $has_avx2(width) {
                         // SAFETY: the level is proof that the CPU has the features.
                         unsafe { avx2::$unpack(packed, width, out) };
                         return true;
                     }
                 }
-                let _ = (level, packed, width, out);
+                let _ = (level, packed, first, width, out);
                 false
             }
         }
@@ -67,48 +76,72 @@ words! {
 
 /// Values `first..first + out.len()`, each of `width` bits, 0 to [`Word::BITS`]; `packed` holds them.
 pub(crate) fn unpack<T: Word>(level: Level, packed: &[u8], first: usize, width: u32, out: &mut [T]) {
+    // SAFETY: only values are written.
+    unpack_to(level, packed, first, width, unsafe { room::over(out) });
+}
+
+/// Appends values `first..first + len`.
+pub(crate) fn append<T: Word>(
+    level: Level,
+    packed: &[u8],
+    first: usize,
+    width: u32,
+    len: usize,
+    out: &mut Vec<T>,
+) {
+    let before = out.len();
+    unpack_to(level, packed, first, width, room::behind(out, len));
+    // SAFETY: all of the room was written.
+    unsafe { out.set_len(before + len) };
+}
+
+/// Writes all of `out`.
+fn unpack_to<T: Word>(level: Level, packed: &[u8], first: usize, width: u32, out: &mut [MaybeUninit<T>]) {
     assert!(width <= T::BITS);
     if width == 0 {
-        out.fill(T::default());
+        out.fill(MaybeUninit::new(T::default()));
         return;
     }
     // Every eighth value begins at a byte.
+    let (packed, first) = (&packed[first / 8 * width as usize..], first % 8);
+    if T::vectors(level, packed, first, width, out) {
+        return;
+    }
     let head = (first.wrapping_neg() % 8).min(out.len());
     let (head, rest) = out.split_at_mut(head);
-    scalar(packed, first, width, head);
+    one_by_one(packed, first, width, head);
     if rest.is_empty() {
         return;
     }
-    let first = first + head.len();
-    let packed = &packed[first / 8 * width as usize..];
-    if !T::vectors(level, packed, width, rest) {
-        scalar(packed, 0, width, rest);
+    let packed = &packed[(first + head.len()) / 8 * width as usize..];
+    if !T::vectors(level, packed, 0, width, rest) {
+        scalar(packed, width, rest);
     }
 }
 
 /// 32 values at a time by a loop of their width, what is left over one by one.
-fn scalar<T: Word>(packed: &[u8], first: usize, width: u32, out: &mut [T]) {
+fn scalar<T: Word>(packed: &[u8], width: u32, out: &mut [MaybeUninit<T>]) {
     let mut done = 0;
-    if first.is_multiple_of(8) && width <= 32 {
+    if width <= 32 {
         let groups = out.as_chunks_mut::<32>().0;
-        let bytes = packed[first / 8 * width as usize..].chunks_exact(4 * width as usize);
+        let bytes = packed.chunks_exact(4 * width as usize);
         let mut wide = [0; 32];
         for (out, bytes) in groups.iter_mut().zip(bytes) {
             portable::group(width, bytes, &mut wide);
             for (out, &wide) in out.iter_mut().zip(&wide) {
-                *out = T::low(wide.into());
+                out.write(T::low(wide.into()));
             }
             done += 32;
         }
     }
-    one_by_one(packed, first + done, width, &mut out[done..]);
+    one_by_one(packed, done, width, &mut out[done..]);
 }
 
-fn one_by_one<T: Word>(packed: &[u8], first: usize, width: u32, out: &mut [T]) {
+fn one_by_one<T: Word>(packed: &[u8], first: usize, width: u32, out: &mut [MaybeUninit<T>]) {
     let mask = u64::MAX >> (64 - width);
     for (i, value) in out.iter_mut().enumerate() {
         let bit = (first + i) * width as usize;
-        *value = T::low((window(packed, bit / 8) >> (bit % 8)) as u64 & mask);
+        value.write(T::low((window(packed, bit / 8) >> (bit % 8)) as u64 & mask));
     }
 }
 

@@ -1,7 +1,5 @@
 //! Bits of a bitmap, 64 at a time, from any bit to any bit.
 
-use super::dispatched;
-
 #[cfg(test)]
 mod tests;
 
@@ -26,6 +24,24 @@ impl<'a> Words<'a> {
         self.len
     }
 
+    /// `len` of them, from bit `from` on.
+    pub(crate) fn part(&self, from: usize, len: usize) -> Words<'a> {
+        assert!(from <= self.len && len <= self.len - from);
+        Words::new(self.bytes, self.shift + from, len)
+    }
+
+    /// The places of those that are set, in order.
+    pub(crate) fn places(self) -> impl Iterator<Item = usize> {
+        (0..self.len.div_ceil(64)).flat_map(move |i| {
+            let mut left = self.word(i);
+            std::iter::from_fn(move || {
+                let place = (left != 0).then(|| 64 * i + left.trailing_zeros() as usize);
+                left &= left.wrapping_sub(1);
+                place
+            })
+        })
+    }
+
     /// Bits `64 * i..`, zeros past the last one.
     #[inline(always)]
     pub(crate) fn word(&self, i: usize) -> u64 {
@@ -48,30 +64,5 @@ impl<'a> Words<'a> {
             left @ 0..64 => word & !(u64::MAX << left),
             _ => word,
         }
-    }
-}
-
-dispatched! {
-    /// Writes the bits to `to` from bit `at` on, where zeros are; gives how many are set.
-    pub(crate) fn write(words: Words<'_>, to: &mut [u8], at: usize) -> usize {
-        let (to, shift) = (&mut to[at / 8..(at + words.len).div_ceil(8)], at % 8);
-        let (mut set, mut carry) = (0, 0);
-        if shift > 0 {
-            carry = u64::from(to.first().copied().unwrap_or(0));
-        }
-        let (whole, rest) = to.as_chunks_mut::<8>();
-        for (i, eight) in whole.iter_mut().enumerate() {
-            let word = words.word(i);
-            set += word.count_ones() as usize;
-            *eight = (carry | word << shift).to_le_bytes();
-            carry = word >> 1 >> (63 - shift);
-        }
-        if !rest.is_empty() {
-            // The last word's bits may all have been carried.
-            let word = if whole.len() * 64 < words.len { words.word(whole.len()) } else { 0 };
-            set += word.count_ones() as usize;
-            rest.copy_from_slice(&(carry | word << shift).to_le_bytes()[..rest.len()]);
-        }
-        set
     }
 }

@@ -89,12 +89,12 @@ fn bits_to_a_bitmap() {
     let bits = values(1025, 1);
     let packed = pack(&bits, 1);
     for first in [0, 1, 7, 8, 63, 64, 1000] {
-        let mut out = BooleanBufferBuilder::new(0);
+        let mut out = Bitmap::default();
         out.append_n(3, true);
         let set = unpack_bits(&packed, first, 1025 - first, &mut out).unwrap();
         let out = out.finish();
         assert_eq!(set, bits[first..].iter().sum::<u64>() as usize);
         assert!(out.iter().skip(3).eq(bits[first..].iter().map(|&bit| bit == 1)));
     }
-    assert!(unpack_bits(&packed, 0, 1033, &mut BooleanBufferBuilder::new(0)).is_err());
+    assert!(unpack_bits(&packed, 0, 1033, &mut Bitmap::default()).is_err());
 }

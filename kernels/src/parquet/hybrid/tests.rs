@@ -119,7 +119,7 @@ fn contradictions() {
 fn bitmap() {
     let (bytes, expected) = sample(1);
     let mut hybrid = Hybrid::new(bytes, 1, expected.len()).unwrap();
-    let mut out = BooleanBufferBuilder::new(0);
+    let mut out = Bitmap::default();
     let mut set = 0;
     for len in [0, 1, 9, 300, expected.len() - 310] {
         set += hybrid.read_bitmap(len, &mut out).unwrap();

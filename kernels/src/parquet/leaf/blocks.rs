@@ -1,10 +1,13 @@
 //! Stretches of slots, and how dense blocks of values get into them.
 
-use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::ArrowNativeType;
 
 use crate::memory::Grant;
-use crate::parquet::spread::spread;
+use crate::parquet::Malformed;
+use crate::simd::bitmap::count;
+use crate::simd::level::Level;
+use crate::simd::spread;
+use crate::simd::words::Words;
 
 use super::column::Fault;
 
@@ -17,17 +20,17 @@ pub(super) const AHEAD: usize = 1 << 16;
 
 /// Consecutive slots of a page.
 #[derive(Debug)]
-pub(super) struct Stretch {
+pub(super) struct Stretch<'a> {
     pub slots: usize,
     /// Slots that hold a value.
     pub values: usize,
     /// Which ones; none where all do.
-    pub validity: Option<BooleanBuffer>,
+    pub validity: Option<Words<'a>>,
     /// Slots that the batch may want from here on, these included.
     pub expected: usize,
 }
 
-impl Stretch {
+impl Stretch<'_> {
     /// Slots that all hold a value.
     pub fn valid(slots: usize) -> Self {
         Stretch { slots, values: slots, validity: None, expected: slots }
@@ -44,36 +47,49 @@ impl Stretch {
     }
 }
 
-/// Appends a stretch of slots to `out`, which has room. `dense` writes the next values; it is called with blocks in order.
+/// Appends a stretch of slots to `out`, which has room. `dense` appends as many of the next values as it is told, a block of
+/// them at most.
 ///
-/// Blocks without nulls are written in place; others go through `scratch`. Null slots get the default.
+/// Blocks without nulls are appended where they belong; others go through `scratch`. Null slots get the default.
 pub(super) fn fill<T: ArrowNativeType>(
     out: &mut Vec<T>,
-    stretch: &Stretch,
+    stretch: &Stretch<'_>,
     scratch: &mut Vec<T>,
-    mut dense: impl FnMut(&mut [T]) -> Result<(), Fault>,
+    mut dense: impl FnMut(&mut Vec<T>, usize) -> Result<(), Fault>,
 ) -> Result<(), Fault> {
-    let mut done = 0;
-    while done < stretch.slots {
+    let level = Level::detected();
+    for done in (0..stretch.slots).step_by(BLOCK) {
         let len = (stretch.slots - done).min(BLOCK);
-        let at = out.len();
-        out.resize(at + len, T::default());
-        let block = &mut out[at..];
-        match &stretch.validity {
-            None => dense(block)?,
-            Some(validity) => {
-                let validity = validity.slice(done, len);
-                let values = validity.count_set_bits();
-                if values == len {
-                    dense(block)?;
-                } else if values > 0 {
-                    scratch.resize(BLOCK, T::default());
-                    dense(&mut scratch[..values])?;
-                    spread(&scratch[..values], &validity, block)?;
-                }
+        let Some(validity) = stretch.validity.map(|validity| validity.part(done, len)) else {
+            dense(out, len)?;
+            continue;
+        };
+        match count(validity) {
+            0 => out.resize(out.len() + len, T::default()),
+            values if values == len => dense(out, len)?,
+            values => {
+                scratch.clear();
+                scratch.reserve(BLOCK);
+                dense(scratch, values)?;
+                spread::append(level, scratch, validity, out).ok_or_else(few)?;
             }
         }
-        done += len;
     }
     Ok(())
+}
+
+/// Appends `len` values that `write` writes over defaults.
+pub(super) fn over_defaults<T: ArrowNativeType, R>(
+    out: &mut Vec<T>,
+    len: usize,
+    write: impl FnOnce(&mut [T]) -> R,
+) -> R {
+    let before = out.len();
+    out.resize(before + len, T::default());
+    write(&mut out[before..])
+}
+
+/// Fewer values than slots that hold one.
+pub(super) fn few() -> Malformed {
+    Malformed::new("fewer values than valid slots")
 }

@@ -2,22 +2,24 @@
 
 use std::sync::Arc;
 
-use arrow::array::{ArrayRef, BooleanArray, BooleanBufferBuilder};
-use arrow::buffer::{BooleanBuffer, Buffer, NullBuffer};
+use arrow::array::{ArrayRef, BooleanArray};
+use arrow::buffer::{Buffer, NullBuffer};
 
 use crate::memory::Grant;
 use crate::parquet::hybrid::Hybrid;
 use crate::parquet::{DataPage, DictionaryPage, Encoding, Malformed, bits};
+use crate::simd::bitmap::Bitmap;
 use crate::simd::deposit::deposit;
+use crate::simd::words::Words;
 
-use super::blocks::Stretch;
+use super::blocks::{AHEAD, Stretch};
 use super::column::{Column, Fault};
 use super::fixed::{early, wrong_encoding};
 
 /// A column of booleans.
 pub(super) struct Boolean {
     values: Values,
-    out: BooleanBufferBuilder,
+    out: Bitmap,
 }
 
 enum Values {
@@ -27,10 +29,7 @@ enum Values {
 
 impl Default for Boolean {
     fn default() -> Self {
-        Boolean {
-            values: Values::Plain { bytes: Buffer::default(), next: 0 },
-            out: BooleanBufferBuilder::new(0),
-        }
+        Boolean { values: Values::Plain { bytes: Buffer::default(), next: 0 }, out: Bitmap::default() }
     }
 }
 
@@ -50,14 +49,15 @@ impl Column for Boolean {
         Ok(())
     }
 
-    fn read(&mut self, stretch: &Stretch, grant: &mut Grant) -> Result<(), Fault> {
+    fn read(&mut self, stretch: &Stretch<'_>, grant: &mut Grant) -> Result<(), Fault> {
         grant.grow(stretch.slots.div_ceil(8) as u64)?;
-        let Some(validity) = &stretch.validity else {
+        self.out.reserve(stretch.expected.min(AHEAD).max(stretch.slots));
+        let Some(validity) = stretch.validity else {
             return Ok(self.values.append(stretch.values, &mut self.out)?);
         };
-        let mut dense = BooleanBufferBuilder::new(stretch.values);
+        let mut dense = Bitmap::default();
         self.values.append(stretch.values, &mut dense)?;
-        spread(&dense.build(), validity, &mut self.out);
+        spread(dense.since(0), validity, &mut self.out);
         Ok(())
     }
 
@@ -75,7 +75,7 @@ impl Column for Boolean {
 }
 
 impl Values {
-    fn append(&mut self, values: usize, out: &mut BooleanBufferBuilder) -> Result<(), Malformed> {
+    fn append(&mut self, values: usize, out: &mut Bitmap) -> Result<(), Malformed> {
         match self {
             Values::Plain { bytes, next } => {
                 bits::unpack_bits(bytes, *next, values, out)?;
@@ -90,23 +90,21 @@ impl Values {
 }
 
 /// Appends a bit for each slot: the next dense one where the slot is valid, 0 elsewhere.
-fn spread(dense: &BooleanBuffer, validity: &BooleanBuffer, out: &mut BooleanBufferBuilder) {
-    let chunks = dense.bit_chunks();
-    let mut words = chunks.iter_padded();
+fn spread(dense: Words<'_>, validity: Words<'_>, out: &mut Bitmap) {
+    let mut words = (0..dense.len().div_ceil(64)).map(|i| dense.word(i));
+    let mut tail = out.tail(validity.len());
     // The next bits are the low `held` ones of `next`.
     let (mut next, mut held) = (0u128, 0);
-    let mut left = validity.len();
-    for valid in validity.bit_chunks().iter_padded() {
-        let len = left.min(64);
+    for i in 0..validity.len().div_ceil(64) {
+        let valid = validity.word(i);
         let used = valid.count_ones();
         if held < used {
             next |= u128::from(words.next().unwrap_or(0)) << held;
             held += 64;
         }
-        out.append_packed_range(0..len, &deposit(next as u64, valid).to_le_bytes());
+        tail.push(deposit(next as u64, valid), (validity.len() - 64 * i).min(64) as u32);
         next >>= used;
         held -= used;
-        left -= len;
     }
 }
 

@@ -6,7 +6,7 @@ use crate::parquet::hybrid::{Hybrid, Run};
 use crate::parquet::{Malformed, bits};
 
 use super::blocks::BLOCK;
-use super::gather::{gather, gather_to, largest};
+use super::gather::{gather, move_by, repeat};
 
 /// The indices of a page, from the next one on.
 pub(super) struct Codes {
@@ -24,48 +24,25 @@ impl Codes {
         Ok(Codes { hybrid: Hybrid::new(bytes, width, values)?, block: Vec::new() })
     }
 
-    /// Writes the entries that the next indices stand for.
-    pub fn gather<T: Copy>(&mut self, entries: &[T], mut out: &mut [T]) -> Result<(), Malformed> {
-        let width = self.hybrid.width();
-        self.block.resize(BLOCK, 0);
-        while !out.is_empty() {
-            let run = self.hybrid.next_run(out.len().min(BLOCK))?.ok_or_else(early)?;
-            let (head, tail) = out.split_at_mut(run.len());
-            match run {
-                Run::Repeat { value, .. } => head.fill(*entries.get(value as usize).ok_or_else(past)?),
-                Run::Packed { bytes, first, len } => {
-                    let block = &mut self.block[..len];
-                    bits::unpack_u32_from(bytes, first, width, block)?;
-                    if !gather(entries, block, head) {
-                        return Err(past());
-                    }
-                }
-            }
-            out = tail;
-        }
-        Ok(())
-    }
-
     /// Appends the entries that the next `len` indices stand for: nothing is written twice, and a run is one fill.
     pub fn append<T: Copy>(&mut self, entries: &[T], len: usize, out: &mut Vec<T>) -> Result<(), Malformed> {
         let Codes { hybrid, block } = self;
         let width = hybrid.width();
-        block.resize(BLOCK, 0);
         let mut left = len;
         while left > 0 {
             let run = hybrid.next_run(left)?.ok_or_else(early)?;
             left -= run.len();
             match run {
                 Run::Repeat { value, len } => {
-                    out.resize(out.len() + len, *entries.get(value as usize).ok_or_else(past)?);
+                    repeat(*entries.get(value as usize).ok_or_else(past)?, len, out);
                 }
                 Run::Packed { bytes, first, len } => {
                     for done in (0..len).step_by(BLOCK) {
-                        let block = &mut block[..(len - done).min(BLOCK)];
                         // Blocks are whole groups, and these whole bytes.
                         let bytes = bytes.get(done / 8 * width as usize..).unwrap_or_default();
-                        bits::unpack_u32_from(bytes, first, width, block)?;
-                        if !gather_to(entries, block, out) {
+                        block.clear();
+                        bits::append_u32(bytes, first, width, (len - done).min(BLOCK), block)?;
+                        if !gather(entries, block, out) {
                             return Err(past());
                         }
                     }
@@ -75,10 +52,32 @@ impl Codes {
         Ok(())
     }
 
-    /// Writes the next indices, all below `entries`.
-    pub fn read(&mut self, entries: usize, out: &mut [u32]) -> Result<(), Malformed> {
-        self.hybrid.read_u32(out)?;
-        if !out.is_empty() && largest(out) as usize >= entries { Err(past()) } else { Ok(()) }
+    /// Appends the next `len` indices, all below `entries`, as those of a dictionary that begins at `base`.
+    pub fn append_indices(
+        &mut self,
+        entries: usize,
+        base: u32,
+        len: usize,
+        out: &mut Vec<u32>,
+    ) -> Result<(), Malformed> {
+        let width = self.hybrid.width();
+        let mut left = len;
+        while left > 0 {
+            let run = self.hybrid.next_run(left)?.ok_or_else(early)?;
+            let before = out.len();
+            left -= run.len();
+            match run {
+                Run::Repeat { value, .. } if value as usize >= entries => return Err(past()),
+                Run::Repeat { value, len } => repeat(base.wrapping_add(value), len, out),
+                Run::Packed { bytes, first, len } => {
+                    bits::append_u32(bytes, first, width, len, out)?;
+                    if !move_by(&mut out[before..], entries, base) {
+                        return Err(past());
+                    }
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Passes over the next indices.

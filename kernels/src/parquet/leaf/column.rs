@@ -40,7 +40,7 @@ pub(super) trait Column: Send {
     fn page(&mut self, page: &DataPage) -> Result<(), Fault>;
 
     /// Appends the next values of the page, spread over a stretch of slots.
-    fn read(&mut self, stretch: &Stretch, grant: &mut Grant) -> Result<(), Fault>;
+    fn read(&mut self, stretch: &Stretch<'_>, grant: &mut Grant) -> Result<(), Fault>;
 
     /// Passes over the next values of the page.
     fn skip(&mut self, values: usize) -> Result<(), Fault>;

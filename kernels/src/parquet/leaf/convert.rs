@@ -61,47 +61,45 @@ fn int96(unit: TimeUnit) -> Convert<u64> {
     }
 }
 
-/// `f` of each value of `N` bytes.
+/// Appends `f` of each value of `N` bytes.
 #[inline(always)]
-pub(super) fn each<const N: usize, T>(bytes: &[u8], out: &mut [T], f: impl Fn([u8; N]) -> T) {
-    for (out, &value) in out.iter_mut().zip(bytes.as_chunks::<N>().0) {
-        *out = f(value);
-    }
+pub(super) fn each<const N: usize, T>(bytes: &[u8], out: &mut Vec<T>, f: impl FnMut([u8; N]) -> T) {
+    out.extend(bytes.as_chunks::<N>().0.iter().copied().map(f));
 }
 
 dispatched! {
-    fn cut_u8(bytes: &[u8], _width: usize, out: &mut [u8]) -> Result<(), Malformed> {
+    fn cut_u8(bytes: &[u8], _width: usize, out: &mut Vec<u8>) -> Result<(), Malformed> {
         each(bytes, out, |[low, _, _, _]| low);
         Ok(())
     }
 
-    fn cut_u16(bytes: &[u8], _width: usize, out: &mut [u16]) -> Result<(), Malformed> {
+    fn cut_u16(bytes: &[u8], _width: usize, out: &mut Vec<u16>) -> Result<(), Malformed> {
         each(bytes, out, |[low, high, _, _]| u16::from_le_bytes([low, high]));
         Ok(())
     }
 
-    fn widen_signed(bytes: &[u8], _width: usize, out: &mut [u64]) -> Result<(), Malformed> {
+    fn widen_signed(bytes: &[u8], _width: usize, out: &mut Vec<u64>) -> Result<(), Malformed> {
         each(bytes, out, |value| i64::from(i32::from_le_bytes(value)) as u64);
         Ok(())
     }
 
-    fn widen_unsigned(bytes: &[u8], _width: usize, out: &mut [u64]) -> Result<(), Malformed> {
+    fn widen_unsigned(bytes: &[u8], _width: usize, out: &mut Vec<u64>) -> Result<(), Malformed> {
         each(bytes, out, |value| u64::from(u32::from_le_bytes(value)));
         Ok(())
     }
 
-    fn days_to_milliseconds(bytes: &[u8], _width: usize, out: &mut [u64]) -> Result<(), Malformed> {
+    fn days_to_milliseconds(bytes: &[u8], _width: usize, out: &mut Vec<u64>) -> Result<(), Malformed> {
         each(bytes, out, |value| (i64::from(i32::from_le_bytes(value)) * 86_400_000) as u64);
         Ok(())
     }
 
-    fn widen_float(bytes: &[u8], _width: usize, out: &mut [u64]) -> Result<(), Malformed> {
+    fn widen_float(bytes: &[u8], _width: usize, out: &mut Vec<u64>) -> Result<(), Malformed> {
         each(bytes, out, |value| f64::from(f32::from_le_bytes(value)).to_bits());
         Ok(())
     }
 
     /// The nanoseconds of the day as a signed number, the Julian day after it; what overflows wraps.
-    fn int96_to[const PER_SECOND: i64](bytes: &[u8], _width: usize, out: &mut [u64]) -> Result<(), Malformed> {
+    fn int96_to[const PER_SECOND: i64](bytes: &[u8], _width: usize, out: &mut Vec<u64>) -> Result<(), Malformed> {
         const JULIAN_DAY_OF_EPOCH: i64 = 2_440_588;
         each(bytes, out, |[a, b, c, d, e, f, g, h, i, j, k, l]: [u8; 12]| {
             let nanoseconds = i64::from_le_bytes([a, b, c, d, e, f, g, h]);
@@ -113,13 +111,13 @@ dispatched! {
     }
 
     /// The months of an interval, which are its first number; days and milliseconds are dropped.
-    fn months(bytes: &[u8], _width: usize, out: &mut [u32]) -> Result<(), Malformed> {
+    fn months(bytes: &[u8], _width: usize, out: &mut Vec<u32>) -> Result<(), Malformed> {
         each(bytes, out, |[a, b, c, d, ..]: [u8; 12]| u32::from_le_bytes([a, b, c, d]));
         Ok(())
     }
 
     /// The days and milliseconds of an interval; months are dropped.
-    fn days_and_milliseconds(bytes: &[u8], _width: usize, out: &mut [u64]) -> Result<(), Malformed> {
+    fn days_and_milliseconds(bytes: &[u8], _width: usize, out: &mut Vec<u64>) -> Result<(), Malformed> {
         each(bytes, out, |[_, _, _, _, low @ ..]: [u8; 12]| u64::from_le_bytes(low));
         Ok(())
     }

@@ -6,6 +6,8 @@ use arrow::datatypes::{DataType, i256};
 
 use crate::parquet::{Malformed, Physical};
 use crate::simd::dispatched;
+use crate::simd::level::Level;
+use crate::simd::widen::append_i128;
 
 use super::column::Column;
 use super::convert::{each, fixed};
@@ -34,42 +36,37 @@ pub(super) fn column(physical: Physical, to: &DataType) -> Option<Box<dyn Column
 }
 
 dispatched! {
-    fn widen_64(bytes: &[u8], _width: usize, out: &mut [u64]) -> Result<(), Malformed> {
+    fn widen_64(bytes: &[u8], _width: usize, out: &mut Vec<u64>) -> Result<(), Malformed> {
         each(bytes, out, |value| i64::from(i32::from_le_bytes(value)) as u64);
         Ok(())
     }
 
-    fn widen_32_to_128(bytes: &[u8], _width: usize, out: &mut [i128]) -> Result<(), Malformed> {
+    fn widen_32_to_128(bytes: &[u8], _width: usize, out: &mut Vec<i128>) -> Result<(), Malformed> {
         each(bytes, out, |value| i128::from(i32::from_le_bytes(value)));
         Ok(())
     }
 
-    fn widen_32_to_256(bytes: &[u8], _width: usize, out: &mut [i256]) -> Result<(), Malformed> {
+    fn widen_32_to_256(bytes: &[u8], _width: usize, out: &mut Vec<i256>) -> Result<(), Malformed> {
         each(bytes, out, |value| i256::from_i128(i128::from(i32::from_le_bytes(value))));
         Ok(())
     }
 
-    fn narrow_32(bytes: &[u8], _width: usize, out: &mut [u32]) -> Result<(), Malformed> {
+    fn narrow_32(bytes: &[u8], _width: usize, out: &mut Vec<u32>) -> Result<(), Malformed> {
         let mut lost = 0;
-        for (out, &value) in out.iter_mut().zip(bytes.as_chunks::<8>().0) {
+        each(bytes, out, |value| {
             let value = i64::from_le_bytes(value);
             lost |= value ^ i64::from(value as i32);
-            *out = value as u32;
-        }
+            value as u32
+        });
         if lost == 0 { Ok(()) } else { Err(too_wide()) }
     }
 
-    fn widen_64_to_128(bytes: &[u8], _width: usize, out: &mut [i128]) -> Result<(), Malformed> {
-        each(bytes, out, |value| i128::from(i64::from_le_bytes(value)));
-        Ok(())
-    }
-
-    fn widen_64_to_256(bytes: &[u8], _width: usize, out: &mut [i256]) -> Result<(), Malformed> {
+    fn widen_64_to_256(bytes: &[u8], _width: usize, out: &mut Vec<i256>) -> Result<(), Malformed> {
         each(bytes, out, |value| i256::from_i128(i128::from(i64::from_le_bytes(value))));
         Ok(())
     }
 
-    fn big_endian_32(bytes: &[u8], width: usize, out: &mut [u32]) -> Result<(), Malformed> {
+    fn big_endian_32(bytes: &[u8], width: usize, out: &mut Vec<u32>) -> Result<(), Malformed> {
         match width {
             1 => each(bytes, out, |value| small::<1>(value) as u32),
             2 => each(bytes, out, |value| small::<2>(value) as u32),
@@ -80,7 +77,7 @@ dispatched! {
         Ok(())
     }
 
-    fn big_endian_64(bytes: &[u8], width: usize, out: &mut [u64]) -> Result<(), Malformed> {
+    fn big_endian_64(bytes: &[u8], width: usize, out: &mut Vec<u64>) -> Result<(), Malformed> {
         match width {
             1 => each(bytes, out, |value| small::<1>(value) as u64),
             2 => each(bytes, out, |value| small::<2>(value) as u64),
@@ -95,7 +92,7 @@ dispatched! {
         Ok(())
     }
 
-    fn big_endian_128(bytes: &[u8], width: usize, out: &mut [i128]) -> Result<(), Malformed> {
+    fn big_endian_128(bytes: &[u8], width: usize, out: &mut Vec<i128>) -> Result<(), Malformed> {
         match width {
             1 => each(bytes, out, |value| i128::from(small::<1>(value))),
             2 => each(bytes, out, |value| i128::from(small::<2>(value))),
@@ -119,12 +116,17 @@ dispatched! {
     }
 }
 
-fn big_endian_256(bytes: &[u8], width: usize, out: &mut [i256]) -> Result<(), Malformed> {
+fn widen_64_to_128(bytes: &[u8], _width: usize, out: &mut Vec<i128>) -> Result<(), Malformed> {
+    append_i128(Level::detected(), bytes, out);
+    Ok(())
+}
+
+fn big_endian_256(bytes: &[u8], width: usize, out: &mut Vec<i256>) -> Result<(), Malformed> {
     if width == 0 {
-        out.fill(i256::default());
+        out.push(i256::default());
         return Ok(());
     }
-    for (out, value) in out.iter_mut().zip(bytes.chunks_exact(width)) {
+    for value in bytes.chunks_exact(width) {
         let fill = sign(value);
         let (extra, value) = value.split_at(width.saturating_sub(32));
         if extra.iter().any(|&byte| byte != fill) || (!extra.is_empty() && sign(value) != fill) {
@@ -132,7 +134,7 @@ fn big_endian_256(bytes: &[u8], width: usize, out: &mut [i256]) -> Result<(), Ma
         }
         let mut wide = [fill; 32];
         wide[32 - value.len()..].copy_from_slice(value);
-        *out = i256::from_be_bytes(wide);
+        out.push(i256::from_be_bytes(wide));
     }
     Ok(())
 }
@@ -153,19 +155,19 @@ fn large<const N: usize>(value: [u8; N]) -> i128 {
     i128::from_be_bytes(wide) >> (128 - 8 * N)
 }
 
-/// Values of any width: `fit` gets the low 128 bits, and 0 where these are the whole value. No bytes are the value 0.
+/// Values of any width: `fit` gets the low 128 bits, and 0 where these are the whole value. No bytes are one value, 0.
 #[inline(always)]
 fn any<T: Copy + Default>(
     bytes: &[u8],
     width: usize,
-    out: &mut [T],
+    out: &mut Vec<T>,
     fit: impl Fn(u8, i128) -> Option<T>,
 ) -> Result<(), Malformed> {
     if width == 0 {
-        out.fill(T::default());
+        out.push(T::default());
         return Ok(());
     }
-    for (out, value) in out.iter_mut().zip(bytes.chunks_exact(width)) {
+    for value in bytes.chunks_exact(width) {
         let fill = sign(value);
         let (extra, value) = value.split_at(width.saturating_sub(16));
         let mut high = extra.iter().fold(0, |high, &byte| high | byte ^ fill);
@@ -174,7 +176,7 @@ fn any<T: Copy + Default>(
         }
         let mut wide = [fill; 16];
         wide[16 - value.len()..].copy_from_slice(value);
-        *out = fit(high, i128::from_be_bytes(wide)).ok_or_else(too_wide)?;
+        out.push(fit(high, i128::from_be_bytes(wide)).ok_or_else(too_wide)?);
     }
     Ok(())
 }

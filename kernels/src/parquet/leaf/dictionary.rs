@@ -106,7 +106,7 @@ impl Column for Dictionary {
         Ok(())
     }
 
-    fn read(&mut self, stretch: &Stretch, grant: &mut Grant) -> Result<(), Fault> {
+    fn read(&mut self, stretch: &Stretch<'_>, grant: &mut Grant) -> Result<(), Fault> {
         stretch.reserve(&mut self.out, 1, grant)?;
         if stretch.values == 0 {
             self.out.resize(self.out.len() + stretch.slots, 0);
@@ -116,13 +116,12 @@ impl Column for Dictionary {
         let Dictionary { codes: Some(codes), out, scratch, .. } = self else {
             return Err(Malformed::new("no page at hand").into());
         };
-        fill(out, stretch, scratch, |block| {
-            codes.read(entries, block)?;
-            if base > 0 {
-                block.iter_mut().for_each(|code| *code += base);
+        match stretch.validity {
+            None => Ok(codes.append_indices(entries, base, stretch.slots, out)?),
+            Some(_) => {
+                fill(out, stretch, scratch, |out, len| Ok(codes.append_indices(entries, base, len, out)?))
             }
-            Ok(())
-        })
+        }
     }
 
     fn skip(&mut self, values: usize) -> Result<(), Fault> {

@@ -1,7 +1,7 @@
 //! Values of a fixed width: integers, floats, dates, times, decimals, short fixed-length bytes.
 //!
 //! The encodings give bytes of the physical width; a [`Conversion`] makes the Arrow type's words of them, block by block,
-//! and is nothing at all where both agree. There is one column per word, not per type.
+//! and is nothing at all where both agree. Words are appended: nothing is zeroed that is written anyway. There is one column per word, not per type.
 
 use arrow::array::ArrayRef;
 use arrow::buffer::{Buffer, NullBuffer};
@@ -9,56 +9,85 @@ use arrow::datatypes::{ArrowNativeType, DataType, i256};
 
 use crate::memory::Grant;
 use crate::parquet::delta::Delta;
-use crate::parquet::spread::spread;
 use crate::parquet::{DataPage, DictionaryPage, Encoding, Malformed, Physical, split};
+use crate::simd::append::append_words;
+use crate::simd::level::Level;
+use crate::simd::spread;
 
 use super::arrays;
-use super::blocks::{BLOCK, Stretch, fill};
+use super::blocks::{BLOCK, Stretch, few, fill};
 use super::bytes;
 use super::codes::Codes;
 use super::column::{Column, Fault};
 
-/// The words of an Arrow array.
+/// The words of an Arrow array. Those that physical values can be as they are have functions that append them; for the others
+/// these give [`wrong_encoding`].
 pub(super) trait Word: ArrowNativeType {
-    /// Their bytes, for words that may be written to as such.
-    fn bytes_mut(words: &mut [Self]) -> Option<&mut [u8]>;
-
     /// The words that lie in `bytes`, where these are aligned for them.
-    fn from_bytes(bytes: &[u8]) -> Option<&[Self]>;
+    fn from_bytes(_bytes: &[u8]) -> Option<&[Self]> {
+        None
+    }
+
+    /// Appends words that lie in `bytes`.
+    fn append(_out: &mut Vec<Self>, _bytes: &[u8]) -> Result<(), Malformed> {
+        Err(wrong_encoding())
+    }
+
+    /// Appends the next `len` values of a delta stream.
+    fn append_delta(_out: &mut Vec<Self>, _delta: &mut Delta, _len: usize) -> Result<(), Malformed> {
+        Err(wrong_encoding())
+    }
+
+    /// Appends values `first..first + len` of byte streams.
+    fn append_split(
+        _out: &mut Vec<Self>,
+        _bytes: &[u8],
+        _first: usize,
+        _len: usize,
+    ) -> Result<(), Malformed> {
+        Err(wrong_encoding())
+    }
 }
 
 macro_rules! words {
-    ($($word:ty),*) => {$(
+    ($($word:ty $(, $append_delta:ident)?;)*) => {$(
         impl Word for $word {
-            fn bytes_mut(words: &mut [Self]) -> Option<&mut [u8]> {
-                Some(bytemuck::cast_slice_mut(words))
-            }
-
             fn from_bytes(bytes: &[u8]) -> Option<&[Self]> {
                 bytemuck::try_cast_slice(bytes).ok()
+            }
+
+            fn append(out: &mut Vec<Self>, bytes: &[u8]) -> Result<(), Malformed> {
+                append_words(out, bytes);
+                Ok(())
+            }
+
+            $(fn append_delta(out: &mut Vec<Self>, delta: &mut Delta, len: usize) -> Result<(), Malformed> {
+                delta.$append_delta(len, out)
+            })?
+
+            fn append_split(out: &mut Vec<Self>, bytes: &[u8], first: usize, len: usize) -> Result<(), Malformed> {
+                split::append_words_of(bytes, first, len, out)
             }
         }
     )*};
 }
-words!(u8, u16, u32, u64, i128);
-
-impl Word for i256 {
-    fn bytes_mut(_: &mut [Self]) -> Option<&mut [u8]> {
-        None
-    }
-
-    fn from_bytes(_: &[u8]) -> Option<&[Self]> {
-        None
-    }
+words! {
+    u8;
+    u16;
+    u32, append_u32;
+    u64, append_u64;
+    i128;
 }
 
-/// Makes words of as many physical values; these are of the given width each.
-pub(super) type Convert<T> = fn(&[u8], usize, &mut [T]) -> Result<(), Malformed>;
+impl Word for i256 {}
+
+/// Appends words made of as many physical values; these are of the given width each. No bytes of width 0 are one value.
+pub(super) type Convert<T> = fn(&[u8], usize, &mut Vec<T>) -> Result<(), Malformed>;
 
 /// How words are made of physical values.
 pub(super) struct Conversion<T> {
     pub physical: Physical,
-    /// None where they are the same bytes; only for words that have [`Word::bytes_mut`].
+    /// None where they are the same bytes; only for words that have [`Word::append`].
     pub convert: Option<Convert<T>>,
 }
 
@@ -82,8 +111,15 @@ struct Decoder<T> {
     width: usize,
     dictionary: Vec<T>,
     values: Values,
-    /// Physical values of a block, in words so that they are aligned.
-    raw: Vec<u64>,
+    raw: Raw,
+}
+
+/// Physical values of a block that are converted next.
+#[derive(Default)]
+struct Raw {
+    narrow: Vec<u32>,
+    wide: Vec<u64>,
+    bytes: Vec<u8>,
 }
 
 enum Values {
@@ -104,7 +140,7 @@ impl<T: Word> Fixed<T> {
             Physical::FixedLenByteArray(width) => width,
         };
         let values = Values::Plain { bytes: Buffer::default(), at: 0 };
-        let decoder = Decoder { conversion, width, dictionary: Vec::new(), values, raw: Vec::new() };
+        let decoder = Decoder { conversion, width, dictionary: Vec::new(), values, raw: Raw::default() };
         Fixed { data_type, decoder, out: Out::Words(Vec::new()), scratch: Vec::new() }
     }
 }
@@ -120,10 +156,8 @@ impl<T: Word> Column for Fixed<T> {
         if page.len.checked_mul(least).is_none_or(|least| least > page.values.len()) {
             return Err(Malformed::new("dictionary ends early").into());
         }
-        let mut entries = vec![T::default(); page.len];
-        for block in entries.chunks_mut(BLOCK) {
-            self.decoder.dense(block)?;
-        }
+        let mut entries = Vec::with_capacity(page.len);
+        self.decoder.append(page.len, &mut entries)?;
         self.decoder.dictionary = entries;
         Ok(())
     }
@@ -132,19 +166,19 @@ impl<T: Word> Column for Fixed<T> {
         self.decoder.page(page)
     }
 
-    fn read(&mut self, stretch: &Stretch, grant: &mut Grant) -> Result<(), Fault> {
+    fn read(&mut self, stretch: &Stretch<'_>, grant: &mut Grant) -> Result<(), Fault> {
         let Fixed { decoder, out, scratch, .. } = self;
         if decoder.conversion.convert.is_none()
             && let Values::Plain { bytes, at } = &mut decoder.values
         {
-            return plain(bytes, at, stretch, out, scratch, grant);
+            return plain(bytes, at, stretch, out, grant);
         }
         let out = out.words(stretch, grant)?;
         stretch.reserve(out, 1, grant)?;
-        if let (None, Values::Codes(codes)) = (&stretch.validity, &mut decoder.values) {
-            return Ok(codes.append(&decoder.dictionary, stretch.slots, out)?);
+        match stretch.validity {
+            None => decoder.append(stretch.slots, out),
+            Some(_) => fill(out, stretch, scratch, |out, len| decoder.append(len, out)),
         }
-        fill(out, stretch, scratch, |block| decoder.dense(block))
     }
 
     fn skip(&mut self, values: usize) -> Result<(), Fault> {
@@ -162,7 +196,7 @@ impl<T: Word> Column for Fixed<T> {
 
 impl<T: Word> Out<T> {
     /// The words to append to: a copy where they were shared.
-    fn words(&mut self, stretch: &Stretch, grant: &mut Grant) -> Result<&mut Vec<T>, Fault> {
+    fn words(&mut self, stretch: &Stretch<'_>, grant: &mut Grant) -> Result<&mut Vec<T>, Fault> {
         if let Out::Shared(bytes) = self {
             let shared = std::mem::take(bytes);
             let shared = T::from_bytes(&shared).unwrap_or_default();
@@ -182,54 +216,33 @@ impl<T: Word> Out<T> {
     }
 }
 
-/// A stretch of plain values that are words already: the page's own buffer, a copy, or a spread straight from it.
+/// A stretch of plain values that are words already: the page's own buffer, a copy, or a spread straight from it. Behind levels
+/// they lie at any place.
 fn plain<T: Word>(
     bytes: &Buffer,
     at: &mut usize,
-    stretch: &Stretch,
+    stretch: &Stretch<'_>,
     out: &mut Out<T>,
-    scratch: &mut Vec<T>,
     grant: &mut Grant,
 ) -> Result<(), Fault> {
-    let width = size_of::<T>();
-    let len = stretch.values.checked_mul(width).ok_or_else(early)?;
+    let len = stretch.values.checked_mul(size_of::<T>()).ok_or_else(early)?;
     let end = at.checked_add(len).filter(|&end| end <= bytes.len()).ok_or_else(early)?;
-    let page = &bytes[*at..end];
-    let aligned = T::from_bytes(page);
-    if stretch.validity.is_none() && aligned.is_some() && matches!(out, Out::Words(words) if words.is_empty())
-    {
-        *out = Out::Shared(bytes.slice_with_length(*at, len));
-        *at = end;
+    let start = std::mem::replace(at, end);
+    let page = &bytes[start..end];
+    let first = matches!(out, Out::Words(words) if words.is_empty());
+    if first && stretch.validity.is_none() && T::from_bytes(page).is_some() {
+        *out = Out::Shared(bytes.slice_with_length(start, len));
         return Ok(());
     }
-    *at = end;
     let out = out.words(stretch, grant)?;
     stretch.reserve(out, 1, grant)?;
-    match (aligned, &stretch.validity) {
-        (Some(words), None) => {
-            out.extend_from_slice(words);
-            Ok(())
-        }
-        (Some(mut words), Some(validity)) => {
-            // Block by block: the zeros that a block begins with do not leave the first-level cache before its values come.
-            for done in (0..stretch.slots).step_by(BLOCK) {
-                let (start, len) = (out.len(), (stretch.slots - done).min(BLOCK));
-                out.resize(start + len, T::default());
-                let used = spread(words, &validity.slice(done, len), &mut out[start..])?;
-                words = &words[used..];
-            }
-            Ok(())
-        }
-        (None, _) => {
-            let mut rest = page;
-            fill(out, stretch, scratch, |block| {
-                let (head, tail) = rest.split_at_checked(size_of_val(block)).ok_or_else(early)?;
-                rest = tail;
-                copy(head, block);
-                Ok(())
-            })
+    match stretch.validity {
+        None => T::append(out, page)?,
+        Some(validity) => {
+            spread::append_bytes(Level::detected(), page, validity, out).ok_or_else(few)?;
         }
     }
+    Ok(())
 }
 
 impl<T: Word> Decoder<T> {
@@ -265,40 +278,37 @@ impl<T: Word> Decoder<T> {
         Ok(())
     }
 
-    /// Writes the next values, a block of them at most.
-    fn dense(&mut self, out: &mut [T]) -> Result<(), Fault> {
+    /// Appends the next `len` values.
+    fn append(&mut self, len: usize, out: &mut Vec<T>) -> Result<(), Fault> {
         let Decoder { conversion, width, dictionary, values, raw } = self;
-        let (width, len) = (*width, out.len());
-        if let (None, Some(bytes)) = (conversion.convert, T::bytes_mut(out)) {
-            return match values {
-                Values::Codes(codes) => Ok(codes.gather(dictionary, out)?),
-                values => values.copy_to(width, len, bytes),
-            };
-        }
-        let convert = conversion.convert.ok_or_else(wrong_encoding)?;
+        let width = *width;
+        let Some(convert) = conversion.convert else {
+            return append_words_of(values, dictionary, width, len, out);
+        };
         match values {
-            Values::Codes(codes) => Ok(codes.gather(dictionary, out)?),
-            Values::Plain { bytes, at } => Ok(convert(take(bytes, at, len * width)?, width, out)?),
+            Values::Codes(codes) => codes.append(dictionary, len, out)?,
+            Values::Plain { bytes, at } => {
+                convert(take(bytes, at, len.checked_mul(width).ok_or_else(early)?)?, width, out)?;
+            }
             Values::Bytes(values) => {
                 let exact = match conversion.physical {
                     Physical::FixedLenByteArray(width) => Some(width),
                     _ => None,
                 };
-                let mut out = out.chunks_mut(1);
                 values.for_each(len, |value| {
                     if exact.is_some_and(|width| width != value.len()) {
                         return Err(wrong_length().into());
                     }
-                    Ok(convert(value, value.len(), out.next().unwrap_or_default())?)
-                })
+                    Ok(convert(value, value.len(), out)?)
+                })?;
             }
             values => {
-                raw.resize((len * width).div_ceil(8), 0);
-                let raw = &mut bytemuck::cast_slice_mut::<u64, u8>(raw)[..len * width];
-                values.copy_to(width, len, raw)?;
-                Ok(convert(raw, width, out)?)
+                for done in (0..len).step_by(BLOCK) {
+                    convert(raw.block(values, width, (len - done).min(BLOCK))?, width, out)?;
+                }
             }
         }
+        Ok(())
     }
 
     fn skip(&mut self, values: usize) -> Result<(), Fault> {
@@ -320,35 +330,57 @@ impl<T: Word> Decoder<T> {
     }
 }
 
-impl Values {
-    /// Writes the next `len` physical values of `width` bytes; not for indices.
-    fn copy_to(&mut self, width: usize, len: usize, out: &mut [u8]) -> Result<(), Fault> {
-        match self {
-            Values::Plain { bytes, at } => out.copy_from_slice(take(bytes, at, len * width)?),
+impl Raw {
+    /// The next `len` physical values of `width` bytes, of streams of deltas or bytes.
+    fn block(&mut self, values: &mut Values, width: usize, len: usize) -> Result<&[u8], Malformed> {
+        match values {
             Values::Delta(delta) if width == 4 => {
-                delta.read_i32(bytemuck::try_cast_slice_mut(out).map_err(|_| wrong_encoding())?)?;
+                self.narrow.clear();
+                delta.append_u32(len, &mut self.narrow)?;
+                Ok(bytemuck::cast_slice(&self.narrow))
             }
             Values::Delta(delta) => {
-                delta.read_i64(bytemuck::try_cast_slice_mut(out).map_err(|_| wrong_encoding())?)?;
+                self.wide.clear();
+                delta.append_u64(len, &mut self.wide)?;
+                Ok(bytemuck::cast_slice(&self.wide))
             }
             Values::Split { bytes, next } => {
-                split_to(bytes, width, *next, out)?;
+                self.bytes.resize(len * width, 0);
+                split_to(bytes, width, *next, &mut self.bytes)?;
                 *next += len;
+                Ok(&self.bytes)
             }
-            Values::Bytes(values) => {
-                let mut out = out.chunks_exact_mut(width.max(1));
-                values.for_each(len, |value| {
-                    if value.len() != width {
-                        return Err(wrong_length().into());
-                    }
-                    out.next().unwrap_or_default().copy_from_slice(value);
-                    Ok(())
-                })?;
-            }
-            Values::Codes(_) => return Err(wrong_encoding().into()),
+            Values::Plain { .. } | Values::Bytes(_) | Values::Codes(_) => Err(wrong_encoding()),
         }
-        Ok(())
     }
+}
+
+/// Appends the next `len` values, which are `width` bytes and the words themselves.
+fn append_words_of<T: Word>(
+    values: &mut Values,
+    dictionary: &[T],
+    width: usize,
+    len: usize,
+    out: &mut Vec<T>,
+) -> Result<(), Fault> {
+    match values {
+        Values::Codes(codes) => codes.append(dictionary, len, out)?,
+        Values::Plain { bytes, at } => {
+            T::append(out, take(bytes, at, len.checked_mul(width).ok_or_else(early)?)?)?;
+        }
+        Values::Delta(delta) => T::append_delta(out, delta, len)?,
+        Values::Split { bytes, next } => {
+            T::append_split(out, bytes, *next, len)?;
+            *next += len;
+        }
+        Values::Bytes(values) => values.for_each(len, |value| {
+            if value.len() != width {
+                return Err(wrong_length().into());
+            }
+            Ok(T::append(out, value)?)
+        })?,
+    }
+    Ok(())
 }
 
 /// Byte streams to values, by the loops for the usual widths.
@@ -368,12 +400,6 @@ pub(super) fn take<'a>(bytes: &'a Buffer, at: &mut usize, len: usize) -> Result<
     let taken = rest.get(..len).ok_or_else(early)?;
     *at += len;
     Ok(taken)
-}
-
-fn copy<T: Word>(bytes: &[u8], words: &mut [T]) {
-    if let Some(out) = T::bytes_mut(words) {
-        out.copy_from_slice(bytes);
-    }
 }
 
 pub(super) fn early() -> Malformed {

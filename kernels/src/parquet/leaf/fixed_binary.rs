@@ -6,6 +6,7 @@ use arrow::datatypes::DataType;
 
 use crate::memory::Grant;
 use crate::parquet::{DataPage, DictionaryPage, Encoding, Malformed, Physical, split};
+use crate::simd::bitmap::count;
 
 use super::arrays;
 use super::blocks::{BLOCK, Stretch};
@@ -79,24 +80,24 @@ impl Column for FixedBinary {
         Ok(())
     }
 
-    fn read(&mut self, stretch: &Stretch, grant: &mut Grant) -> Result<(), Fault> {
+    fn read(&mut self, stretch: &Stretch<'_>, grant: &mut Grant) -> Result<(), Fault> {
         self.check(stretch.values)?;
         stretch.reserve(&mut self.out, self.width, grant)?;
-        let Some(validity) = &stretch.validity else {
+        let Some(validity) = stretch.validity else {
             return self.values.append(stretch.values, self.width, &self.dictionary, &mut self.out);
         };
         let mut done = 0;
         while done < stretch.slots {
             let len = (stretch.slots - done).min(BLOCK);
-            let validity = validity.slice(done, len);
+            let validity = validity.part(done, len);
             let start = self.out.len();
             self.out.resize(start + len * self.width, 0);
             self.scratch.clear();
-            let values = validity.count_set_bits();
+            let values = count(validity);
             self.values.append(values, self.width, &self.dictionary, &mut self.scratch)?;
             if self.width > 0 {
                 let dense = self.scratch.chunks_exact(self.width);
-                for (slot, value) in validity.set_indices().zip(dense) {
+                for (slot, value) in validity.places().zip(dense) {
                     let at = start + slot * self.width;
                     self.out[at..at + self.width].copy_from_slice(value);
                 }
@@ -168,16 +169,16 @@ impl Values {
                 Ok(())
             })?,
             Values::Codes(codes) => {
-                let mut indices = [0; BLOCK];
+                let mut indices = Vec::with_capacity(values.min(BLOCK));
                 let mut left = values;
                 while left > 0 {
-                    let block = &mut indices[..left.min(BLOCK)];
-                    codes.read(*len, block)?;
-                    for &index in block.iter() {
+                    indices.clear();
+                    codes.append_indices(*len, 0, left.min(BLOCK), &mut indices)?;
+                    for &index in &indices {
                         let start = index as usize * width;
                         out.extend_from_slice(entries.get(start..start + width).unwrap_or_default());
                     }
-                    left -= block.len();
+                    left -= indices.len();
                 }
             }
         }

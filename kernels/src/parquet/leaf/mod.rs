@@ -157,10 +157,9 @@ impl LeafReader {
             }
             let wanted = rows - batch.rows;
             self.in_page(|page, column, grant| {
-                let stretch = page.stretch(wanted, batch.levels.as_mut(), grant)?;
+                let stretch = page.stretch(wanted, batch.levels.as_mut(), &mut batch.validity, grant)?;
                 batch.rows += stretch.slots;
                 batch.slots += stretch.slots;
-                batch.validity.push(&stretch);
                 column.read(&stretch, grant)
             })?;
         }

@@ -23,7 +23,7 @@ impl Column for Null {
         Ok(())
     }
 
-    fn read(&mut self, _: &Stretch, _: &mut Grant) -> Result<(), Fault> {
+    fn read(&mut self, _: &Stretch<'_>, _: &mut Grant) -> Result<(), Fault> {
         Ok(())
     }
 

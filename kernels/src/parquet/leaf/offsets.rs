@@ -7,10 +7,10 @@ use arrow::datatypes::{BinaryType, DataType, LargeBinaryType, LargeUtf8Type, Utf
 use crate::error::{Backend, Error};
 use crate::memory::Grant;
 use crate::parquet::{DataPage, DictionaryPage, Malformed};
-use crate::simd::append::{WIDE, append_values};
+use crate::simd::append::{Entries, Place, WIDE, append_entries, append_values};
 
 use super::arrays;
-use super::blocks::{AHEAD, BLOCK, Stretch, fill};
+use super::blocks::{AHEAD, BLOCK, Stretch, fill, over_defaults};
 use super::bytes::{Lengths, Plain, Values, early};
 use super::column::{Column, Fault};
 use super::source::{Source, check_size};
@@ -33,19 +33,6 @@ pub(super) struct Offsets<O> {
     usual: usize,
     scratch: Vec<u32>,
     _offset: std::marker::PhantomData<O>,
-}
-
-/// Where the entries of a dictionary lie in its page.
-#[derive(Default)]
-struct Entries {
-    bytes: Buffer,
-    places: Vec<Place>,
-}
-
-#[derive(Debug, Clone, Copy, Default)]
-struct Place {
-    start: u32,
-    length: u32,
 }
 
 /// The offset types.
@@ -128,7 +115,7 @@ impl<O: Offset> Column for Offsets<O> {
         for block in places.chunks_mut(BLOCK) {
             plain_places(&mut plain, self.text, block)?;
         }
-        self.dictionary = Entries { bytes: page.values.clone(), places };
+        self.dictionary = Entries::new(&page.values, places).ok_or_else(early)?;
         Ok(())
     }
 
@@ -137,7 +124,7 @@ impl<O: Offset> Column for Offsets<O> {
         Ok(())
     }
 
-    fn read(&mut self, stretch: &Stretch, grant: &mut Grant) -> Result<(), Fault> {
+    fn read(&mut self, stretch: &Stretch<'_>, grant: &mut Grant) -> Result<(), Fault> {
         let Offsets { text, values, dictionary, lengths, data, usual, scratch, .. } = self;
         let text = *text;
         stretch.reserve(lengths, 1, grant)?;
@@ -146,32 +133,36 @@ impl<O: Offset> Column for Offsets<O> {
             let ahead = stretch.expected.min(AHEAD).saturating_mul(*usual);
             let _ = grant.reserve(data, ahead.min(AHEAD_BYTES));
         }
-        let mut places = [Place::default(); BLOCK];
-        fill(lengths, stretch, scratch, |block| {
-            let places = &mut places[..block.len()];
+        let (mut places, mut indices) = (Vec::new(), Vec::new());
+        fill(lengths, stretch, scratch, |out, len| {
             match values {
                 Source::Codes(codes) => {
-                    codes.gather(&dictionary.places, places)?;
-                    append::<O>(&dictionary.bytes, places, data, grant)?;
+                    indices.clear();
+                    codes.append_indices(dictionary.len(), 0, len, &mut indices)?;
+                    let bytes = dictionary.bound(len).filter(|&bytes| data.len() + bytes < O::MAX - WIDE);
+                    let bytes = bytes.unwrap_or_else(|| dictionary.total(&indices));
+                    grow::<O>(data, bytes.saturating_add(WIDE), grant)?;
+                    append_entries(data, out, dictionary, &indices);
                 }
                 Source::Bytes(Values::Plain(plain)) => {
-                    plain_places(plain, text, places)?;
-                    append::<O>(&plain.bytes, places, data, grant)?;
+                    places.resize(len, Place::default());
+                    plain_places(plain, text, &mut places)?;
+                    append::<O>(&plain.bytes, &places, data, grant)?;
+                    out.extend(places.iter().map(|place| place.length));
                 }
                 Source::Bytes(Values::Lengths(values)) => {
-                    return append_lengths::<O>(values, text, block, data, grant);
+                    return over_defaults(out, len, |block| {
+                        append_lengths::<O>(values, text, block, data, grant)
+                    });
                 }
                 Source::Bytes(Values::Prefixes(values)) => {
-                    let start = data.len();
-                    values.append(block, data, |data, more| grow::<O>(data, more, grant))?;
-                    if text {
-                        utf8::check_adjacent(&data[start..], block.iter().map(|&length| length as usize))?;
-                    }
-                    return Ok(());
+                    return over_defaults(out, len, |block| {
+                        let start = data.len();
+                        values.append(block, data, |data, more| grow::<O>(data, more, grant))?;
+                        let lengths = block.iter().map(|&length| length as usize);
+                        if text { Ok(utf8::check_adjacent(&data[start..], lengths)?) } else { Ok(()) }
+                    });
                 }
-            }
-            for (length, place) in block.iter_mut().zip(places) {
-                *length = place.length;
             }
             Ok(())
         })

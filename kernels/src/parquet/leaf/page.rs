@@ -1,13 +1,12 @@
 //! The levels of a page: how many slots and values lie in the next rows.
 
-use arrow::array::BooleanBufferBuilder;
-
 use crate::memory::Grant;
 use crate::parquet::levels::{self, LevelReader};
 use crate::parquet::{DataPage, Leaf, LevelBatch, Malformed};
 
-use super::blocks::{BLOCK, Stretch};
+use super::blocks::{AHEAD, BLOCK, Stretch};
 use super::column::Fault;
+use super::validity::Validity;
 
 /// The levels of the page at hand.
 pub(super) struct Page {
@@ -34,9 +33,9 @@ struct Block {
 }
 
 /// Levels taken from a page of a repeated column.
-pub(super) struct Taken {
+pub(super) struct Taken<'a> {
     /// Their slots.
-    pub stretch: Stretch,
+    pub stretch: Stretch<'a>,
     /// Rows that begin among them.
     pub rows: usize,
     /// Whether the level after them begins a row that is not wanted.
@@ -83,33 +82,36 @@ impl Page {
     }
 
     /// The next slots of a flat column, `limit` at most.
-    pub fn stretch(
+    pub fn stretch<'v>(
         &mut self,
         limit: usize,
         levels: Option<&mut LevelBatch>,
+        validity: &'v mut Validity,
         grant: &mut Grant,
-    ) -> Result<Stretch, Fault> {
+    ) -> Result<Stretch<'v>, Fault> {
         let slots = limit.min(self.left);
         self.left -= slots;
         self.rows_left = Some(self.left);
-        let mut values = slots;
-        let mut validity = None;
+        let (max, definition) = (self.max_definition, &mut self.definition);
+        let mut read = None;
         if let Some(levels) = levels {
             let at = levels.definition.len();
             grant.resize(&mut levels.definition, at + slots, 0)?;
-            let read = &mut levels.definition[at..];
-            self.definition.read(read)?;
-            if self.max_definition > 0 {
-                let mut bits = BooleanBufferBuilder::new(slots);
-                values = levels::validity(read, self.max_definition, &mut bits);
-                validity = Some(bits.build());
-            }
-        } else if self.max_definition > 0 {
-            let mut bits = BooleanBufferBuilder::new(slots);
-            values = self.definition.read_validity(slots, &mut bits)?;
-            validity = Some(bits.build());
+            definition.read(&mut levels.definition[at..])?;
+            read = Some(&levels.definition[at..]);
         }
-        Ok(Stretch { slots, values, validity: validity.filter(|_| values < slots), expected: limit })
+        if max == 0 {
+            return Ok(Stretch { slots, values: slots, validity: None, expected: limit });
+        }
+        validity.reserve(limit.min(AHEAD));
+        let ((), values, validity) = validity.append(|bits| {
+            let valid = match read {
+                Some(levels) => levels::validity(levels, max, bits),
+                None => definition.read_validity(slots, bits)?,
+            };
+            Ok::<_, Malformed>((valid, ()))
+        })?;
+        Ok(Stretch { slots, values, validity, expected: limit })
     }
 
     /// Passes over the next levels of a flat column, `limit` at most; gives how many, and how many values are to be passed
@@ -136,12 +138,13 @@ impl Page {
     }
 
     /// The next levels of a repeated column, up to the start of the row after `rows` more or the end of a block.
-    pub fn take(
+    pub fn take<'v>(
         &mut self,
         rows: usize,
         levels: Option<&mut LevelBatch>,
+        validity: &'v mut Validity,
         grant: &mut Grant,
-    ) -> Result<Taken, Fault> {
+    ) -> Result<Taken<'v>, Fault> {
         self.fill_block()?;
         let rest = &self.block.repetition[self.block.at..];
         let (len, begun) = up_to_row(rest, rows);
@@ -157,12 +160,12 @@ impl Page {
             levels.definition.extend_from_slice(definition);
             levels.repetition.extend_from_slice(&rest[..len]);
         }
-        let mut bits = BooleanBufferBuilder::new(len);
-        let count = levels::slots(definition, self.max_definition, self.slot_definition, &mut bits);
+        let (slots, values, validity) = validity.append(|bits| {
+            let count = levels::slots(definition, self.max_definition, self.slot_definition, bits);
+            Ok::<_, Malformed>((count.valid, count.slots))
+        })?;
         self.block.at = range.end;
-        let validity = (count.valid < count.slots).then(|| bits.build());
-        let stretch =
-            Stretch { slots: count.slots, values: count.valid, validity, expected: rows.max(count.slots) };
+        let stretch = Stretch { slots, values, validity, expected: rows.max(slots) };
         Ok(Taken { stretch, rows: begun, complete })
     }
 

@@ -7,6 +7,7 @@ use crate::error::Error;
 use crate::parquet::Malformed;
 
 use super::column::Fault;
+use super::validity::Validity;
 use super::{Building, LeafReader};
 
 impl LeafReader {
@@ -61,14 +62,14 @@ impl LeafReader {
     fn take(&mut self, rows: usize, batch: Option<&mut Building>) -> Result<(usize, bool), Error> {
         self.in_page(|page, column, grant| match batch {
             None => {
-                let taken = page.take(rows, None, grant)?;
+                let mut validity = Validity::default();
+                let taken = page.take(rows, None, &mut validity, grant)?;
                 column.skip(taken.stretch.values)?;
                 Ok((taken.rows, taken.complete))
             }
             Some(batch) => {
-                let taken = page.take(rows, batch.levels.as_mut(), grant)?;
+                let taken = page.take(rows, batch.levels.as_mut(), &mut batch.validity, grant)?;
                 batch.slots += taken.stretch.slots;
-                batch.validity.push(&taken.stretch);
                 column.read(&taken.stretch, grant)?;
                 Ok((taken.rows, taken.complete))
             }

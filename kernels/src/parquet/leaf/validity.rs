@@ -1,60 +1,42 @@
-//! The validity bitmap of a batch, from its stretches.
+//! The validity bitmap of a batch: levels of all its stretches are decoded to its end.
 
-use arrow::array::BooleanBufferBuilder;
-use arrow::buffer::{BooleanBuffer, NullBuffer};
+use arrow::buffer::NullBuffer;
 
-use super::blocks::Stretch;
+use crate::simd::bitmap::Bitmap;
+use crate::simd::words::Words;
 
-/// Bitmaps one after another. No bitmap is made while there is no null, and a single one is taken as it is.
-#[derive(Default)]
+/// A bit for each slot of a column that can have nulls; none for one that cannot.
+#[derive(Debug, Default)]
 pub(super) struct Validity {
-    len: usize,
-    bits: Bits,
-}
-
-#[derive(Default)]
-enum Bits {
-    #[default]
-    Valid,
-    One(BooleanBuffer),
-    Many(BooleanBufferBuilder),
+    bits: Bitmap,
+    valid: usize,
 }
 
 impl Validity {
-    pub fn push(&mut self, stretch: &Stretch) {
-        self.bits = match (std::mem::take(&mut self.bits), &stretch.validity) {
-            (Bits::Valid, None) => Bits::Valid,
-            (Bits::Valid, Some(validity)) if self.len == 0 => Bits::One(validity.clone()),
-            (bits, validity) => Bits::Many(append(bits, self.len, validity.as_ref(), stretch.slots)),
-        };
-        self.len += stretch.slots;
+    /// Makes room for that many slots.
+    pub fn reserve(&mut self, slots: usize) {
+        self.bits.reserve(slots);
     }
 
-    pub fn finish(self) -> Option<NullBuffer> {
-        let bits = match self.bits {
-            Bits::Valid => return None,
-            Bits::One(bits) => bits,
-            Bits::Many(bits) => bits.build(),
-        };
-        Some(NullBuffer::new(bits)).filter(|nulls| nulls.null_count() > 0)
+    /// Lets `read` append bits, of which it gives how many are set, and what else; gives these bits where one of them is 0.
+    pub fn append<R, E>(
+        &mut self,
+        read: impl FnOnce(&mut Bitmap) -> Result<(usize, R), E>,
+    ) -> Result<(R, usize, Option<Words<'_>>), E> {
+        let before = self.bits.len();
+        let (valid, other) = read(&mut self.bits)?;
+        self.valid += valid;
+        let bits = self.bits.since(before);
+        Ok((other, valid, Some(bits).filter(|bits| valid < bits.len())))
     }
-}
 
-fn append(bits: Bits, len: usize, validity: Option<&BooleanBuffer>, slots: usize) -> BooleanBufferBuilder {
-    let mut builder = match bits {
-        Bits::Many(builder) => builder,
-        bits => {
-            let mut builder = BooleanBufferBuilder::new(2 * (len + slots));
-            match bits {
-                Bits::One(one) => builder.append_buffer(&one),
-                _ => builder.append_n(len, true),
-            }
-            builder
+    /// The nulls, where there are any.
+    pub fn finish(&mut self) -> Option<NullBuffer> {
+        let valid = std::mem::take(&mut self.valid);
+        if valid == self.bits.len() {
+            self.bits.clear();
+            return None;
         }
-    };
-    match validity {
-        Some(validity) => builder.append_buffer(validity),
-        None => builder.append_n(slots, true),
+        Some(NullBuffer::new(self.bits.finish()))
     }
-    builder
 }

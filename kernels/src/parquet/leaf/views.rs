@@ -15,7 +15,7 @@ use crate::memory::Grant;
 use crate::parquet::{DataPage, DictionaryPage, Malformed};
 
 use super::arrays;
-use super::blocks::{BLOCK, Stretch, fill};
+use super::blocks::{BLOCK, Stretch, fill, over_defaults};
 use super::bytes::{Lengths, Plain, Prefixes, Values, early};
 use super::column::{Column, Fault};
 use super::source::{Source, check_size};
@@ -96,7 +96,7 @@ impl Column for Views {
         Ok(())
     }
 
-    fn read(&mut self, stretch: &Stretch, grant: &mut Grant) -> Result<(), Fault> {
+    fn read(&mut self, stretch: &Stretch<'_>, grant: &mut Grant) -> Result<(), Fault> {
         let Views { text, values, dictionary, buffers, out, scratch, .. } = self;
         let text = *text;
         stretch.reserve(out, 1, grant)?;
@@ -107,25 +107,25 @@ impl Column for Views {
                 if stretch.validity.is_none() {
                     return Ok(codes.append(entries, stretch.slots, out)?);
                 }
-                fill(out, stretch, scratch, |block| Ok(codes.gather(entries, block)?))
+                fill(out, stretch, scratch, |out, len| Ok(codes.append(entries, len, out)?))
             }
-            Source::Bytes(Values::Plain(plain)) => fill(out, stretch, scratch, |block| {
+            Source::Bytes(Values::Plain(plain)) => fill(out, stretch, scratch, |out, len| {
                 let index = buffers.page.unwrap_or(buffers.list.len() as u32);
-                if plain_block(plain, index, text, block)? {
+                if over_defaults(out, len, |block| plain_block(plain, index, text, block))? {
                     buffers.add_page(&plain.bytes);
                 }
                 Ok(())
             }),
-            Source::Bytes(Values::Lengths(lengths)) => fill(out, stretch, scratch, |block| {
+            Source::Bytes(Values::Lengths(lengths)) => fill(out, stretch, scratch, |out, len| {
                 let index = buffers.page.unwrap_or(buffers.list.len() as u32);
-                if lengths_block(lengths, index, text, block)? {
+                if over_defaults(out, len, |block| lengths_block(lengths, index, text, block))? {
                     buffers.add_page(&lengths.bytes);
                 }
                 Ok(())
             }),
-            Source::Bytes(Values::Prefixes(prefixes)) => {
-                fill(out, stretch, scratch, |block| prefixes_block(prefixes, buffers, text, grant, block))
-            }
+            Source::Bytes(Values::Prefixes(prefixes)) => fill(out, stretch, scratch, |out, len| {
+                over_defaults(out, len, |block| prefixes_block(prefixes, buffers, text, grant, block))
+            }),
         }
     }
 

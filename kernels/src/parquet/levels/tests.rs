@@ -25,7 +25,7 @@ fn hybrid_levels() {
         let (bytes, expected) = sample(max);
         let reader = || LevelReader::new(&Levels::Hybrid(bytes.clone()), max, expected.len()).unwrap();
         for piece in [1, 100, 5000] {
-            let (mut levels, mut bits) = (vec![0; expected.len()], BooleanBufferBuilder::new(0));
+            let (mut levels, mut bits) = (vec![0; expected.len()], Bitmap::default());
             let (mut read, mut tested) = (reader(), reader());
             let mut valid = 0;
             for levels in levels.chunks_mut(piece) {
@@ -55,7 +55,7 @@ fn level_over_the_maximum() {
     assert!(LevelReader::new(&levels, 2, 8).unwrap().read(&mut [0; 8]).is_err());
     assert!(LevelReader::new(&levels, 2, 8).unwrap().skip(8).is_err());
     assert!(LevelReader::new(&levels, 2, 8).unwrap().read(&mut [0; 3]).is_ok());
-    let bits = &mut BooleanBufferBuilder::new(0);
+    let bits = &mut Bitmap::default();
     assert!(LevelReader::new(&levels, 2, 8).unwrap().read_validity(8, bits).is_err());
 }
 
@@ -76,7 +76,7 @@ fn deprecated_bit_packed() {
 #[test]
 fn no_levels() {
     let mut reader = LevelReader::new(&Levels::None, 0, 10).unwrap();
-    let mut bits = BooleanBufferBuilder::new(0);
+    let mut bits = Bitmap::default();
     assert_eq!(reader.read_validity(7, &mut bits), Ok(7));
     assert_eq!(reader.skip(3), Ok(3));
     assert!(reader.read(&mut [0]).is_err());
@@ -86,7 +86,7 @@ fn no_levels() {
 fn slots_leave_out_empty_lists() {
     let levels: Vec<u16> = values(1025, 2).iter().map(|&level| level as u16).collect();
     for slot_definition in 0..=4 {
-        let mut bits = BooleanBufferBuilder::new(0);
+        let mut bits = Bitmap::default();
         let count = slots(&levels, 3, slot_definition, &mut bits);
         let expected: Vec<bool> =
             levels.iter().filter(|&&level| level >= slot_definition).map(|&level| level == 3).collect();

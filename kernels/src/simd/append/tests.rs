@@ -74,3 +74,52 @@ fn prefixes_come_from_the_value_before() {
         }
     }
 }
+
+#[test]
+fn words_come_from_any_place() {
+    let bytes = bytes(100);
+    for from in 0..9 {
+        let mut out = vec![7u64];
+        append_words(&mut out, &bytes[from..]);
+        let expected = bytes[from..].as_chunks::<8>().0.iter().map(|word| u64::from_ne_bytes(*word));
+        assert!(out.iter().copied().eq([7].into_iter().chain(expected)));
+        append_words(&mut out, &[]);
+        assert_eq!(out.len(), 1 + (100 - from) / 8);
+    }
+}
+
+#[test]
+fn entries_by_index() {
+    let bytes = bytes(400);
+    for longest in [0, 1, 15, 16, 17, 32, 33, 64, 65, 200] {
+        // The last one ends where the bytes do.
+        let places: Vec<Place> = (0..=longest)
+            .map(|length| Place { start: ((length * 31) % 200) as u32, length: length as u32 })
+            .chain([Place { start: (400 - longest) as u32, length: longest as u32 }])
+            .collect();
+        let entries = Entries::new(&bytes, places.clone()).unwrap();
+        assert_eq!(entries.bound(7), (longest <= WIDE).then_some(7 * longest));
+        let indices: Vec<u32> = (0..100).map(|i| (i * 37 % places.len()) as u32).collect();
+        let room_for = entries.bound(100).unwrap_or_else(|| entries.total(&indices));
+        let (mut data, mut lengths) = (room(b"before", room_for), vec![9]);
+        append_entries(&mut data, &mut lengths, &entries, &indices);
+        append_entries(&mut data, &mut lengths, &entries, &[]);
+        let (mut expected, mut expected_lengths) = (b"before".to_vec(), vec![9]);
+        for &index in &indices {
+            let Place { start, length } = places[index as usize];
+            expected.extend(&bytes[start as usize..(start + length) as usize]);
+            expected_lengths.push(length);
+        }
+        assert_eq!(data, expected, "{longest}");
+        assert_eq!(lengths, expected_lengths);
+    }
+    assert!(Entries::new(&bytes, vec![Place { start: 390, length: 11 }]).is_none());
+    assert_eq!(Entries::new(&[], vec![]).unwrap().len(), 0);
+}
+
+#[test]
+#[should_panic]
+fn an_index_past_the_entries_is_refused() {
+    let entries = Entries::new(b"value", vec![Place { start: 0, length: 5 }]).unwrap();
+    append_entries(&mut room(b"", 100), &mut vec![], &entries, &[0, 1]);
+}

@@ -1,6 +1,7 @@
 //! Spreading with AVX2: a table gives, for a mask of lanes, which dense value each lane takes.
 
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 use arrow::datatypes::ArrowNativeType;
 
@@ -41,12 +42,12 @@ static RANKS_8: [[u8; 8]; 16] = {
 
 macro_rules! spread {
     ($name:ident, $size:literal, $ranks:ident, $bits:expr) => {
-        /// As [`super::spread`], for types of that many bytes.
+        /// As [`super::spread_to`], for types of that many bytes.
         #[target_feature(enable = "avx2,popcnt,bmi1,bmi2,lzcnt")]
         pub(super) fn $name<T: ArrowNativeType>(
-            dense: &[T],
+            dense: &[u8],
             valid: Words<'_>,
-            out: &mut [T],
+            out: &mut [MaybeUninit<T>],
         ) -> Option<usize> {
             const LANES: usize = 32 / $size;
             assert!(size_of::<T>() == $size);
@@ -56,11 +57,11 @@ macro_rules! spread {
             let (chunks, rest) = out.as_chunks_mut::<64>();
             for (i, slots) in chunks.iter_mut().enumerate() {
                 let word = valid.word(i);
-                if word == u64::MAX || word == 0 || dense.len() - used < 64 {
-                    used += spread_word(&dense[used..], word, slots)?;
+                if word == u64::MAX || word == 0 || dense.len() - used * $size < 64 * $size {
+                    used += spread_word(&dense[used * $size..], word, slots)?;
                     continue;
                 }
-                let (from, to) = (dense[used..].as_ptr(), slots.as_mut_ptr());
+                let (from, to) = (dense[used * $size..].as_ptr(), slots.as_mut_ptr());
                 let (mut left, mut before) = (word, 0);
                 for part in 0..64 / LANES {
                     let mask = left as usize % (1 << LANES);
@@ -71,7 +72,7 @@ macro_rules! spread {
                     // vector of them can be read. The 64 slots are so many vectors. Zeros are a value of a native type.
                     unsafe {
                         let ranks = _mm256_cvtepu8_epi32(_mm_loadl_epi64($ranks[mask].as_ptr().cast()));
-                        let values = _mm256_loadu_si256(from.add(before).cast());
+                        let values = _mm256_loadu_si256(from.add(before * $size).cast());
                         let spread = _mm256_permutevar8x32_epi32(values, ranks);
                         _mm256_storeu_si256(to.add(part * LANES).cast(), _mm256_and_si256(spread, marked));
                     }
@@ -80,7 +81,7 @@ macro_rules! spread {
                 used += before;
             }
             if !rest.is_empty() {
-                used += spread_word(&dense[used..], valid.word(chunks.len()), rest)?;
+                used += spread_word(&dense[used * $size..], valid.word(chunks.len()), rest)?;
             }
             Some(used)
         }

@@ -1,6 +1,7 @@
 //! Spreading with AVX-512: `vpexpand` takes a mask of slots and the dense values.
 
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 use arrow::datatypes::ArrowNativeType;
 
@@ -8,14 +9,14 @@ use super::{Words, spread_word};
 
 macro_rules! spread {
     ($name:ident, $size:literal, $expand:expr) => {
-        /// As [`super::spread`], for types of that many bytes.
+        /// As [`super::spread_to`], for types of that many bytes.
         #[target_feature(
             enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,popcnt,bmi1,bmi2,lzcnt"
         )]
         pub(super) fn $name<T: ArrowNativeType>(
-            dense: &[T],
+            dense: &[u8],
             valid: Words<'_>,
-            out: &mut [T],
+            out: &mut [MaybeUninit<T>],
         ) -> Option<usize> {
             const LANES: usize = 64 / $size;
             assert!(size_of::<T>() == $size);
@@ -24,18 +25,18 @@ macro_rules! spread {
             let (chunks, rest) = out.as_chunks_mut::<64>();
             for (i, slots) in chunks.iter_mut().enumerate() {
                 let word = valid.word(i);
-                if word == u64::MAX || dense.len() - used < 64 {
-                    used += spread_word(&dense[used..], word, slots)?;
+                if word == u64::MAX || dense.len() - used * $size < 64 * $size {
+                    used += spread_word(&dense[used * $size..], word, slots)?;
                     continue;
                 }
-                let (from, to) = (dense[used..].as_ptr(), slots.as_mut_ptr());
+                let (from, to) = (dense[used * $size..].as_ptr(), slots.as_mut_ptr());
                 let mut before = 0;
                 for part in 0..64 / LANES {
                     let mask = word >> (part * LANES) & u64::MAX >> (64 - LANES);
                     // SAFETY: at least 64 values follow `from`, and at most `part * LANES` of them are `before`, so that a
                     // vector of them can be read. The 64 slots are so many vectors. Zeros are a value of a native type.
                     unsafe {
-                        let values = _mm512_loadu_si512(from.add(before).cast());
+                        let values = _mm512_loadu_si512(from.add(before * $size).cast());
                         let spread: __m512i = $expand(mask, values);
                         _mm512_storeu_si512(to.add(part * LANES).cast(), spread);
                     }
@@ -44,7 +45,7 @@ macro_rules! spread {
                 used += before;
             }
             if !rest.is_empty() {
-                used += spread_word(&dense[used..], valid.word(chunks.len()), rest)?;
+                used += spread_word(&dense[used * $size..], valid.word(chunks.len()), rest)?;
             }
             Some(used)
         }

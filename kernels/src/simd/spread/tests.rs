@@ -30,8 +30,18 @@ fn check<T: ArrowNativeType + std::fmt::Debug>(value: fn(u64) -> T) {
                         assert_eq!(*slot, expected, "{level:?}, slot {i} of {len}");
                     }
                     assert_eq!(out[len], value(99), "written past the end");
+                    let mut appended = vec![value(99); 3];
+                    let mut apart = vec![0xee; offset % 3];
+                    apart.extend_from_slice(bytes(&dense));
+                    assert_eq!(
+                        append_bytes(level, &apart[offset % 3..], words, &mut appended),
+                        Some(dense.len())
+                    );
+                    assert!(appended[3..] == out[..len] && appended[..3] == [value(99); 3]);
                     if !dense.is_empty() {
                         assert_eq!(spread(level, &dense[1..], words, &mut out[..len]), None);
+                        assert_eq!(append(level, &dense[1..], words, &mut appended), None);
+                        assert_eq!(appended.len(), len + 3);
                     }
                     let mut more = dense.clone();
                     more.resize(dense.len() + 100, value(99));

@@ -1,6 +1,7 @@
 //! Interleaving with AVX2: 32 values at a time.
 
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 /// # Safety
 /// 32 bytes of each stream from `at` on can be read.
@@ -11,13 +12,13 @@ unsafe fn load<const N: usize>(streams: [&[u8]; N], at: usize) -> [__m256i; N] {
 }
 
 /// How many values lie in whole vectors.
-fn whole<const N: usize>(streams: [&[u8]; N], out: &[[u8; N]]) -> usize {
+fn whole<const N: usize>(streams: [&[u8]; N], out: &[MaybeUninit<[u8; N]>]) -> usize {
     assert!(streams.iter().all(|stream| stream.len() == out.len()));
     out.len() / 32 * 32
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn interleave_2(streams: [&[u8]; 2], out: &mut [[u8; 2]]) -> usize {
+pub(super) fn interleave_2(streams: [&[u8]; 2], out: &mut [MaybeUninit<[u8; 2]>]) -> usize {
     let whole = whole(streams, out);
     for at in (0..whole).step_by(32) {
         // SAFETY: `at + 32 <= whole`, which the streams and `out` have.
@@ -32,7 +33,7 @@ pub(super) fn interleave_2(streams: [&[u8]; 2], out: &mut [[u8; 2]]) -> usize {
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn interleave_4(streams: [&[u8]; 4], out: &mut [[u8; 4]]) -> usize {
+pub(super) fn interleave_4(streams: [&[u8]; 4], out: &mut [MaybeUninit<[u8; 4]>]) -> usize {
     let whole = whole(streams, out);
     // Result j, lane k holds values 8j + 4k..: unit 2j + k of 4 bytes goes to lane k, place j.
     let order = _mm256_setr_epi32(0, 2, 4, 6, 1, 3, 5, 7);
@@ -53,7 +54,7 @@ pub(super) fn interleave_4(streams: [&[u8]; 4], out: &mut [[u8; 4]]) -> usize {
 }
 
 #[target_feature(enable = "avx2")]
-pub(super) fn interleave_8(streams: [&[u8]; 8], out: &mut [[u8; 8]]) -> usize {
+pub(super) fn interleave_8(streams: [&[u8]; 8], out: &mut [MaybeUninit<[u8; 8]>]) -> usize {
     let whole = whole(streams, out);
     // Result j, lane k holds values 4j + 2k..: unit 2j + k of 2 bytes goes to lane k, place j. Even units first within a
     // lane, then the halves of the lanes change places.

@@ -1,6 +1,7 @@
 //! Interleaving with AVX-512: 64 values at a time.
 
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 /// # Safety
 /// 64 bytes of each stream from `at` on can be read.
@@ -11,13 +12,13 @@ unsafe fn load<const N: usize>(streams: [&[u8]; N], at: usize) -> [__m512i; N] {
 }
 
 /// How many values lie in whole vectors.
-fn whole<const N: usize>(streams: [&[u8]; N], out: &[[u8; N]]) -> usize {
+fn whole<const N: usize>(streams: [&[u8]; N], out: &[MaybeUninit<[u8; N]>]) -> usize {
     assert!(streams.iter().all(|stream| stream.len() == out.len()));
     out.len() / 64 * 64
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn interleave_2(streams: [&[u8]; 2], out: &mut [[u8; 2]]) -> usize {
+pub(super) fn interleave_2(streams: [&[u8]; 2], out: &mut [MaybeUninit<[u8; 2]>]) -> usize {
     let whole = whole(streams, out);
     // Interleaving works on lanes of 16 bytes: unit 2j + k of 8 bytes goes to lane k of result j.
     let order = _mm512_setr_epi64(0, 4, 1, 5, 2, 6, 3, 7);
@@ -34,7 +35,7 @@ pub(super) fn interleave_2(streams: [&[u8]; 2], out: &mut [[u8; 2]]) -> usize {
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn interleave_4(streams: [&[u8]; 4], out: &mut [[u8; 4]]) -> usize {
+pub(super) fn interleave_4(streams: [&[u8]; 4], out: &mut [MaybeUninit<[u8; 4]>]) -> usize {
     let whole = whole(streams, out);
     // Result j, lane k holds values 16j + 4k..: unit 4j + k of 4 bytes goes to lane k, place j.
     let order = _mm512_setr_epi32(0, 4, 8, 12, 1, 5, 9, 13, 2, 6, 10, 14, 3, 7, 11, 15);
@@ -55,7 +56,7 @@ pub(super) fn interleave_4(streams: [&[u8]; 4], out: &mut [[u8; 4]]) -> usize {
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-pub(super) fn interleave_8(streams: [&[u8]; 8], out: &mut [[u8; 8]]) -> usize {
+pub(super) fn interleave_8(streams: [&[u8]; 8], out: &mut [MaybeUninit<[u8; 8]>]) -> usize {
     const ORDER: [u16; 32] = {
         // Result j, lane k holds values 8j + 2k..: unit 4j + k of 2 bytes goes to lane k, place j.
         let mut order = [0; 32];

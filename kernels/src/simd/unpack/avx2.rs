@@ -9,6 +9,7 @@
 //! 11, 13, 14, 15; of 64 bits: 59, 61, 62, 63) are left to the caller.
 
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 /// Bytes that may be read from the first byte of a group on: the widest group (64) and a window.
 const REACH: usize = 80;
@@ -27,7 +28,7 @@ macro_rules! unpack {
     ($(#[$doc:meta])* $name:ident, $word:ty, $group:literal, $has:expr, $setup:ident, $step:ident, $reach:expr) => {
         $(#[$doc])*
         #[target_feature(enable = "avx2,bmi1,bmi2,popcnt,lzcnt")]
-        pub(super) fn $name(packed: &[u8], width: u32, out: &mut [$word]) {
+        pub(super) fn $name(packed: &[u8], width: u32, out: &mut [MaybeUninit<$word>]) {
             const GROUP: usize = $group;
             assert!($has(width));
             // A product that saturates is more than any slice's length.
@@ -35,14 +36,14 @@ macro_rules! unpack {
             let setup = $setup(width);
             let stride = GROUP * width as usize / 8;
             let reach = $reach(width as usize);
-            let run = |packed: &[u8], out: &mut [$word]| {
+            let run = |packed: &[u8], out: &mut [MaybeUninit<$word>]| {
                 let groups = match packed.len().checked_sub(reach) {
                     Some(spare) => (out.len() / GROUP).min(spare / stride + 1),
                     None => 0,
                 };
                 for i in 0..groups {
                     // SAFETY: `i * stride + reach <= packed.len()` and `(i + 1) * GROUP <= out.len()` by `groups`.
-                    unsafe { $step(&setup, packed.as_ptr().add(i * stride), out.as_mut_ptr().add(i * GROUP)) };
+                    unsafe { $step(&setup, packed.as_ptr().add(i * stride), out.as_mut_ptr().add(i * GROUP).cast()) };
                 }
                 groups
             };
@@ -58,7 +59,7 @@ macro_rules! unpack {
             let done = run(&padded, out);
             let rest = &mut out[done * GROUP..];
             if !rest.is_empty() {
-                let mut last = [0; GROUP];
+                let mut last = [MaybeUninit::new(0); GROUP];
                 run(&padded[done * stride..], &mut last);
                 rest.copy_from_slice(&last[..rest.len()]);
             }

@@ -9,30 +9,49 @@
 //! `vpshrdv` shifts the pair. Places and shifts are computed from the width once per call: no tables to load.
 
 use std::arch::x86_64::*;
+use std::mem::MaybeUninit;
 
 macro_rules! unpack {
-    ($(#[$doc:meta])* $name:ident, $word:ty, $setup:ident, $srlv:ident, $shrdv:ident, $set1:ident, $store:ident, $mask_store:ident) => {
+    ($(#[$doc:meta])* $name:ident, $mapped:ident, $word:ty, $setup:ident, $srlv:ident, $shrdv:ident, $set1:ident, $store:ident, $mask_store:ident) => {
         $(#[$doc])*
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi2")]
-        pub(super) fn $name(packed: &[u8], width: u32, out: &mut [$word]) {
+        pub(super) fn $name(packed: &[u8], first: usize, width: u32, out: &mut [MaybeUninit<$word>]) {
+            $mapped(packed, first, width, out, |lanes| lanes);
+        }
+
+        /// The same, each vector of them mapped before it is stored, in order; the last vector may have lanes too many.
+        #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi2")]
+        #[inline]
+        pub(in crate::simd) fn $mapped(
+            packed: &[u8],
+            first: usize,
+            width: u32,
+            out: &mut [MaybeUninit<$word>],
+            mut map: impl FnMut(__m512i) -> __m512i,
+        ) {
             const SIZE: usize = size_of::<$word>();
             const LANES: usize = 64 / SIZE;
-            assert!((1..=<$word>::BITS).contains(&width));
+            assert!((1..=<$word>::BITS).contains(&width) && first < 8);
+            // Vectors are whole bytes, so that all of them begin at the same bit of a byte.
+            let bit = first * width as usize;
+            let (packed, bit) = (&packed[bit / 8..], (bit % 8) as u32);
             // A product that saturates is more than any slice's length.
- assert!(out.len().saturating_mul(width as usize).div_ceil(8) <= packed.len());
-            let (low, shift) = $setup(width);
+            let bits = out.len().saturating_mul(width as usize).saturating_add(bit as usize);
+            assert!(bits.div_ceil(8) <= packed.len());
+            let (low, shift) = $setup(width, bit);
             let high = _mm512_add_epi8(low, _mm512_set1_epi8(SIZE as i8));
             let mask = $set1((<$word>::MAX >> (<$word>::BITS - width)) as _);
             let stride = LANES * width as usize / 8;
-            // Shifts are at most 7, and even (a multiple of 4, 8) where the width is.
-            let straddles = width + (8 - (1 << width.trailing_zeros().min(3))) > <$word>::BITS;
-            let lanes = |bytes: __m512i| {
+            // Shifts are at most 7, and even (a multiple of 4, 8) where the width is and the first bit is a byte's.
+            let most = if bit == 0 { 8 - (1 << width.trailing_zeros().min(3)) } else { 7 };
+            let straddles = width + most > <$word>::BITS;
+            let mut lanes = |bytes: __m512i| {
                 let first = _mm512_permutexvar_epi8(low, bytes);
                 let value = match straddles {
                     false => $srlv(first, shift),
                     true => $shrdv(first, _mm512_permutexvar_epi8(high, bytes), shift),
                 };
-                _mm512_and_si512(value, mask)
+                map(_mm512_and_si512(value, mask))
             };
             let whole = match packed.len().checked_sub(64) {
                 Some(spare) => (out.len() / LANES).min(spare / stride + 1),
@@ -61,48 +80,57 @@ macro_rules! unpack {
 }
 
 unpack!(
-    /// `out.len()` values of `width` bits, 1 to 16, from bit 0 of `packed` on.
-    unpack_u16, u16, setup_16, _mm512_srlv_epi16, _mm512_shrdv_epi16, _mm512_set1_epi16, _mm512_storeu_epi16,
+    /// Writes all of `out`: values `first..` (0 to 7) of `width` bits, 1 to 16, from bit 0 of `packed` on.
+    unpack_u16, mapped_u16, u16, setup_16, _mm512_srlv_epi16, _mm512_shrdv_epi16, _mm512_set1_epi16, _mm512_storeu_epi16,
     _mm512_mask_storeu_epi16
 );
 unpack!(
-    /// `out.len()` values of `width` bits, 1 to 32, from bit 0 of `packed` on.
-    unpack_u32, u32, setup_32, _mm512_srlv_epi32, _mm512_shrdv_epi32, _mm512_set1_epi32, _mm512_storeu_epi32,
+    /// Writes all of `out`: values `first..` (0 to 7) of `width` bits, 1 to 32, from bit 0 of `packed` on.
+    unpack_u32, mapped_u32, u32, setup_32, _mm512_srlv_epi32, _mm512_shrdv_epi32, _mm512_set1_epi32, _mm512_storeu_epi32,
     _mm512_mask_storeu_epi32
 );
 unpack!(
-    /// `out.len()` values of `width` bits, 1 to 64, from bit 0 of `packed` on.
-    unpack_u64, u64, setup_64, _mm512_srlv_epi64, _mm512_shrdv_epi64, _mm512_set1_epi64, _mm512_storeu_epi64,
+    /// Writes all of `out`: values `first..` (0 to 7) of `width` bits, 1 to 64, from bit 0 of `packed` on.
+    unpack_u64, mapped_u64, u64, setup_64, _mm512_srlv_epi64, _mm512_shrdv_epi64, _mm512_set1_epi64, _mm512_storeu_epi64,
     _mm512_mask_storeu_epi64
 );
 
-/// Places of the bytes of each lane, and its shift.
+/// Places of the bytes of each lane, and its shift, where the first lane begins at `bit`.
 #[target_feature(enable = "avx512f,avx512bw")]
-fn setup_16(width: u32) -> (__m512i, __m512i) {
+fn setup_16(width: u32, bit: u32) -> (__m512i, __m512i) {
     const LANE: [u16; 32] = lanes();
     const BYTE: [u8; 64] = bytes(2);
-    let bit = _mm512_mullo_epi16(vector(&LANE), _mm512_set1_epi16(width as i16));
+    let bit = _mm512_add_epi16(
+        _mm512_mullo_epi16(vector(&LANE), _mm512_set1_epi16(width as i16)),
+        _mm512_set1_epi16(bit as i16),
+    );
     let byte = _mm512_srli_epi16::<3>(bit);
     let byte = _mm512_or_si512(byte, _mm512_slli_epi16::<8>(byte));
     (_mm512_add_epi8(byte, vector(&BYTE)), _mm512_and_si512(bit, _mm512_set1_epi16(7)))
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-fn setup_32(width: u32) -> (__m512i, __m512i) {
+fn setup_32(width: u32, bit: u32) -> (__m512i, __m512i) {
     const LANE: [u32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15];
     const BYTE: [u8; 64] = bytes(4);
     const SPREAD: [u8; 64] = first_byte(4);
-    let bit = _mm512_mullo_epi32(vector(&LANE), _mm512_set1_epi32(width as i32));
+    let bit = _mm512_add_epi32(
+        _mm512_mullo_epi32(vector(&LANE), _mm512_set1_epi32(width as i32)),
+        _mm512_set1_epi32(bit as i32),
+    );
     let byte = _mm512_shuffle_epi8(_mm512_srli_epi32::<3>(bit), vector(&SPREAD));
     (_mm512_add_epi8(byte, vector(&BYTE)), _mm512_and_si512(bit, _mm512_set1_epi32(7)))
 }
 
 #[target_feature(enable = "avx512f,avx512bw")]
-fn setup_64(width: u32) -> (__m512i, __m512i) {
+fn setup_64(width: u32, bit: u32) -> (__m512i, __m512i) {
     const LANE: [u64; 8] = [0, 1, 2, 3, 4, 5, 6, 7];
     const BYTE: [u8; 64] = bytes(8);
     const SPREAD: [u8; 64] = first_byte(8);
-    let bit = _mm512_mul_epu32(vector(&LANE), _mm512_set1_epi64(i64::from(width)));
+    let bit = _mm512_add_epi64(
+        _mm512_mul_epu32(vector(&LANE), _mm512_set1_epi64(i64::from(width))),
+        _mm512_set1_epi64(i64::from(bit)),
+    );
     let byte = _mm512_shuffle_epi8(_mm512_srli_epi64::<3>(bit), vector(&SPREAD));
     (_mm512_add_epi8(byte, vector(&BYTE)), _mm512_and_si512(bit, _mm512_set1_epi64(7)))
 }

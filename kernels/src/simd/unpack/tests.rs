@@ -22,6 +22,10 @@ fn every_width<T: Word + PartialEq + std::fmt::Debug>(ones: T) {
                             "{level:?}, width {width}, values {first}.. {len}"
                         );
                         assert_eq!(out[len], ones, "written past the end");
+                        let mut appended = vec![ones; 2];
+                        append(level, packed, first, width, len, &mut appended);
+                        assert_eq!(appended[..2], [ones; 2]);
+                        assert_eq!(appended[2..], out[..len]);
                     }
                 }
             }

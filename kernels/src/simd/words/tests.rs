@@ -14,17 +14,17 @@ fn any_bit_to_any_bit() {
                 let expected = i < len && bit(&bytes, from + i);
                 assert_eq!(words.word(i / 64) >> (i % 64) & 1 == 1, expected, "bit {i} of {len} from {from}");
             }
-            for at in [0, 1, 5, 7, 8, 9, 64] {
-                let mut to = vec![0; (at + len).div_ceil(8) + 1];
-                (0..at).filter(|i| i % 3 == 0).for_each(|i| to[i / 8] |= 1 << (i % 8));
-                let set = write(words, &mut to, at);
-                assert_eq!(set, (from..from + len).filter(|&i| bit(&bytes, i)).count());
-                for i in 0..to.len() * 8 {
-                    let expected = match i.checked_sub(at) {
-                        None => i % 3 == 0,
-                        Some(i) => i < len && bit(&bytes, from + i),
-                    };
-                    assert_eq!(bit(&to, i), expected, "bit {i}: {len} bits from {from} to {at}");
+            let places: Vec<usize> = (0..len).filter(|i| bit(&bytes, from + i)).collect();
+            assert!(words.places().eq(places));
+            for (part, few) in [(0, len), (len / 3, len / 2), (len, 0)] {
+                let words = words.part(part, few);
+                for i in 0..few.div_ceil(64) * 64 {
+                    let expected = i < few && bit(&bytes, from + part + i);
+                    assert_eq!(
+                        words.word(i / 64) >> (i % 64) & 1 == 1,
+                        expected,
+                        "bit {i} of {few} of {len}"
+                    );
                 }
             }
         }
