@@ -90,13 +90,30 @@ fn plain(parts: &[ArrayRef], target: &DataType) -> Result<ArrayRef> {
 /// False where dictionaries have more values than keys can tell, and arrow would not merge those that are equal but panic:
 /// it merges plain strings, binaries and numbers, and neither views nor anything else.
 fn keys_may_suffice(parts: &[ArrayRef]) -> bool {
-    let values: usize = parts.iter().map(dictionary_values).sum();
     let merges = |value: &DataType| {
         use DataType::{Binary, LargeBinary, LargeUtf8, Utf8};
         value.is_primitive() || matches!(value, Utf8 | LargeUtf8 | Binary | LargeBinary)
     };
     match parts.first().map(|part| part.data_type()) {
-        Some(DataType::Dictionary(key, value)) if !merges(value) => match **key {
+        Some(DataType::Dictionary(_, value)) if !merges(value) => keys_suffice(parts),
+        _ => true,
+    }
+}
+
+/// True where keys can tell the values of all dictionaries side by side; always for other arrays, and where all share one.
+pub(crate) fn keys_suffice(parts: &[ArrayRef]) -> bool {
+    let values: usize = parts.iter().map(dictionary_values).sum();
+    let dictionary = |part: &ArrayRef| part.as_any_dictionary_opt().map(|part| Arc::clone(part.values()));
+    let first = parts.first().and_then(dictionary);
+    let shared = |part: &ArrayRef| match (&first, dictionary(part)) {
+        (Some(first), Some(own)) => Arc::ptr_eq(first, &own),
+        _ => true,
+    };
+    if parts.iter().all(shared) {
+        return true;
+    }
+    match parts.first().map(|part| part.data_type()) {
+        Some(DataType::Dictionary(key, _)) => match **key {
             DataType::Int8 => i8::try_from(values).is_ok(),
             DataType::UInt8 => u8::try_from(values).is_ok(),
             DataType::Int16 => i16::try_from(values).is_ok(),

@@ -15,6 +15,7 @@ mod concat;
 #[cfg(test)]
 mod tests;
 
+pub(crate) use concat::keys_suffice;
 pub use concat::{align, common_type, concat};
 
 /// The rows of `column` at `indices`, in that order; rows may repeat. The physical type is kept.

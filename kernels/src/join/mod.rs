@@ -152,6 +152,30 @@ impl JoinType {
             Shape::Rows { of, .. } => of == side,
         }
     }
+
+    /// True where rows of `side` come out that have no partner.
+    #[must_use]
+    pub fn shows_unmatched(self, side: Side) -> bool {
+        match self.shape() {
+            Shape::Pairs { keeps_left, keeps_right } => match side {
+                Side::Left => keeps_left,
+                Side::Right => keeps_right,
+            },
+            Shape::Rows { of, test } => of == side && test != RowTest::Matched,
+        }
+    }
+
+    /// True where `side` may be taken in pieces, each of which is joined with all of the other side: what a row of
+    /// `side` gives depends on no other row of it, and rows of the other side come out in pairs only. So a join with one key
+    /// larger than memory is built on pieces of such a side. All types but full have one; a full join is the left join,
+    /// and of the right anti join the rows, with nulls for the left columns.
+    #[must_use]
+    pub fn may_cut(self, side: Side) -> bool {
+        match self.shape() {
+            Shape::Pairs { .. } => !self.shows_unmatched(side.other()),
+            Shape::Rows { of, .. } => of == side,
+        }
+    }
 }
 
 /// One equality of a join.
@@ -220,6 +244,15 @@ impl JoinSpec {
             return Err(Error::unsupported(what, crate::Backend::Cpu));
         }
         self.output.iter().try_for_each(|column| self.check_output(*column))
+    }
+
+    /// True where the join is the union of the joins of its partitions ([`cpu::JoinPartitioner`]). Rows without partner come
+    /// out of the one partition that they are in; but `NOT IN` asks whether there is any row on the right, and any
+    /// null, of which a partition knows nothing (it [may be cut](JoinType::may_cut) on the left), and without keys all rows are partners of
+    /// all.
+    #[must_use]
+    pub fn may_partition(&self) -> bool {
+        !self.keys.is_empty() && self.join_type != JoinType::LeftAntiNullAware
     }
 
     fn check_output(&self, column: OutputColumn) -> Result<()> {

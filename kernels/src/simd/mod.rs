@@ -10,6 +10,7 @@ pub(crate) mod compare;
 pub(crate) mod deposit;
 pub mod lanes;
 pub(crate) mod level;
+pub(crate) mod prefetch;
 pub(crate) mod prefix;
 mod room;
 pub(crate) mod spread;

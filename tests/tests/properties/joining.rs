@@ -1,4 +1,5 @@
-//! Joins: nested loops over values = the hash join on either build side, any number of threads, any cut.
+//! Joins: nested loops over values = the hash join on either build side, any number of threads, any cut; whole, by
+//! partitions or by pieces ([`partitions`]).
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -21,6 +22,8 @@ use pilaster_tests::strategies::{
 };
 use proptest::strategy::Strategy;
 use rayon::ThreadPool;
+
+mod partitions;
 
 /// How a join is run.
 #[derive(Debug, Clone)]
@@ -67,6 +70,8 @@ fn any_case(most_rows: usize) -> impl Strategy<Value = Case> {
                 hash_bits: *choices.one_of(&[64, 0, 3]),
                 direct: choices.pick(2) == 0,
                 region_bits: *choices.one_of(&[14, 4, 6]),
+                tagged_slots: *choices.one_of(&[usize::MAX, 0]),
+                output_bytes: *choices.one_of(&[u64::MAX, 1, 300]),
             },
             limit: *choices.one_of(&[1 << 14, 1, 3, 100]),
             cut: *choices.one_of(&[usize::MAX, 1, 10]),
@@ -154,8 +159,12 @@ fn run_join(
     let mut all = Got { types: types_of(spec), rows: Vec::new() };
     parts.into_iter().flatten().for_each(|batch| append(&mut all, batch));
     if table.has_remaining() {
-        for start in (0..table.rows()).step_by(run.limit) {
-            append(&mut all, table.remaining(start, run.limit)?);
+        let mut start = 0;
+        while start < table.rows() {
+            let rows = table.remaining_rows(start, run.limit);
+            assert!((1..=run.limit).contains(&rows));
+            append(&mut all, table.remaining(start, rows)?);
+            start += rows;
         }
     }
     Ok(all)

@@ -1,8 +1,8 @@
 //! CPU path: a table over the build side's keys as machine words, probed batch by batch.
 //!
 //! ```text
-//! build:  batch -> keys -> lanes, extents                                            build
-//!         all   -> words (layout) -> staged by region (stage) -> regions filled (table); columns joined (payload)
+//! build:  batch -> keys -> lanes, extents                                            worker
+//!         all   -> words (layout) -> staged by region (stage) -> regions filled (fill); columns joined (payload)
 //! probe:  batch -> keys -> words -> values found -> candidates (row, build row), a block at a time
 //!               -> equal? (wide keys) -> residual? -> marks, output (probe)          columns gathered last
 //! end:    build rows by mark                                                          (remaining)
@@ -16,7 +16,8 @@
 //! | wide | 128 bits | 32 bytes at random |
 //! | hashed | more | 16 bytes at random, and both keys' bytes |
 //!
-//! Floor of a probe: the key lanes once (8 bytes), a cache line at random, 4 bytes for the value and 8 for a pair.
+//! Floor of a probe: the key lanes once (8 bytes), a cache line at random, 4 bytes for the value and 8 for a pair. Where most
+//! probe rows have no partner, and slots exceed the second cache level, 1 byte at random instead ([`table`]).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -29,10 +30,14 @@ use crate::error::{Error, Result};
 use crate::keys::RowHasher;
 use crate::memory::{Grant, Reserve};
 
+mod bound;
 mod build;
 mod candidates;
+mod fill;
+mod input;
 mod layout;
 mod marks;
+mod partition;
 mod payload;
 mod plan;
 mod probe;
@@ -42,16 +47,19 @@ mod stage;
 mod table;
 #[cfg(test)]
 mod tests;
+mod worker;
 
-pub use build::{BuildWorker, JoinBuild};
+pub use build::JoinBuild;
 use layout::Layout;
 use marks::Marks;
+pub use partition::{JoinPartitioner, MAX_PARTITION_BITS, PartitionBatch, PartitionedRows};
 use payload::{BuildRows, PayloadColumn};
 use plan::{Plan, Source};
 pub use probe::Prober;
 use rows::KeyRows;
 pub use runtime_filter::RuntimeFilter;
 use table::Table;
+pub use worker::BuildWorker;
 
 /// Build rows, at most: a value of the table has a bit for lists, and these take half as much again.
 pub const MAX_BUILD_ROWS: usize = 1 << 30;
@@ -62,6 +70,12 @@ pub const DIRECT_BITS: u32 = 18;
 /// Beyond, a domain of this many times the build rows is: 4 bytes for each value of it are what slots would take.
 pub const DIRECT_SHARE: usize = 8;
 
+/// Slots of 16 bytes that the second cache level does not hold, and their tags of 1 byte do.
+pub const TAGGED_SLOTS: usize = 1 << 17;
+
+/// Bytes of an output batch: far more than a batch of rows as they usually are, far fewer than offsets of 32 bits count.
+pub const OUTPUT_BYTES: u64 = 1 << 28;
+
 /// What tests change. The defaults are for use.
 #[derive(Debug, Clone)]
 pub struct JoinSettings {
@@ -71,11 +85,21 @@ pub struct JoinSettings {
     pub direct: bool,
     /// Bits of the number of slots of a region: those of one partition of the build, 256 KiB of them.
     pub region_bits: u32,
+    /// Slots from which a table has tags.
+    pub tagged_slots: usize,
+    /// Bytes of an output batch, about, where it has more than one row.
+    pub output_bytes: u64,
 }
 
 impl Default for JoinSettings {
     fn default() -> Self {
-        Self { hash_bits: u64::BITS, direct: true, region_bits: 14 }
+        Self {
+            hash_bits: u64::BITS,
+            direct: true,
+            region_bits: 14,
+            tagged_slots: TAGGED_SLOTS,
+            output_bytes: OUTPUT_BYTES,
+        }
     }
 }
 
@@ -108,6 +132,8 @@ pub struct JoinTable {
     /// True where every key has one row.
     unique: bool,
     payload: Vec<PayloadColumn>,
+    /// Bytes of an output batch, at most, where it has more than one row.
+    output_bytes: u64,
     marks: Option<Marks>,
     /// True where a build row has a null key.
     null_keys: bool,
@@ -209,6 +235,30 @@ impl JoinTable {
         };
         let columns = self.plan.output.iter().map(column).collect::<Result<_>>()?;
         Ok(JoinBatch { columns, rows })
+    }
+
+    /// How many rows from `start`, at least one and at most `len`, [`JoinTable::remaining`] makes a batch of bounded bytes of: for
+    /// callers whose rows may be so long that a number of them is no bound.
+    #[must_use]
+    pub fn remaining_rows(&self, start: usize, len: usize) -> usize {
+        let len = len.min(self.rows.saturating_sub(start));
+        let held = |source: &Source| match source {
+            Source::Build(held) => Some(&self.payload[*held]),
+            _ => None,
+        };
+        let columns: Vec<&PayloadColumn> = self.plan.output.iter().filter_map(held).collect();
+        let longest: u64 = columns.iter().map(|column| column.longest()).sum();
+        if longest.saturating_mul(len as u64) <= self.output_bytes {
+            return len.max(1);
+        }
+        let mut left = self.output_bytes;
+        let fits = |row: &usize| {
+            let bytes: u64 = columns.iter().map(|column| column.bytes(*row as u32)).sum();
+            let fits = bytes <= left;
+            left = left.saturating_sub(bytes);
+            fits
+        };
+        (start..start + len).take_while(fits).count().max(1)
     }
 
     /// The rows of a list.

@@ -7,7 +7,9 @@ use arrow::buffer::{BooleanBuffer, NullBuffer, ScalarBuffer};
 use arrow::compute::{interleave, take};
 use arrow::datatypes::DataType;
 
+use super::bound::RowBytes;
 use crate::error::Result;
+use crate::expr::value_type;
 use crate::gather;
 
 /// Where a row has no partner.
@@ -24,6 +26,8 @@ pub(super) struct PayloadColumn {
     parts: Vec<ArrayRef>,
     /// Number of the first row after each part.
     ends: Vec<u32>,
+    /// One per part.
+    bytes: Vec<RowBytes>,
 }
 
 /// Bytes of the rows of a slice, and not of what it is a slice of.
@@ -48,7 +52,26 @@ impl PayloadColumn {
             end += part.len() as u32;
             end
         });
-        Ok(Self { data_type: data_type.clone(), ends: ends.collect(), parts })
+        let (ends, bytes) = (ends.collect(), parts.iter().map(RowBytes::of).collect());
+        Ok(Self { data_type: data_type.clone(), ends, bytes, parts })
+    }
+
+    /// Bytes of the longest row.
+    pub(super) fn longest(&self) -> u64 {
+        self.bytes.iter().map(RowBytes::longest).max().unwrap_or(0)
+    }
+
+    /// Bytes of a row.
+    pub(super) fn bytes(&self, row: u32) -> u64 {
+        let (part, row) = self.place(row);
+        self.bytes[part].row(row)
+    }
+
+    /// The part that a row is in, and its number there.
+    fn place(&self, row: u32) -> (usize, usize) {
+        let part = self.ends.partition_point(|&end| end <= row);
+        let start = if part == 0 { 0 } else { self.ends[part - 1] };
+        (part, (row - start) as usize)
     }
 
     /// The rows that `rows` names, null for [`NO_ROW`].
@@ -62,16 +85,12 @@ impl PayloadColumn {
     }
 
     fn gather_parts(&self, parts: &[ArrayRef], rows: &BuildRows) -> Result<ArrayRef> {
-        let null = new_null_array(parts[0].data_type(), 1);
+        // Taken from a part, it shares the part's dictionary.
+        let null = take(parts[0].as_ref(), &UInt32Array::new_null(1), None)?;
         let mut arrays: Vec<&dyn Array> = parts.iter().map(AsRef::as_ref).collect();
         arrays.push(null.as_ref());
-        let place = |row: u32| {
-            let part = self.ends.partition_point(|&end| end <= row);
-            let start = if part == 0 { 0 } else { self.ends[part - 1] };
-            (part, (row - start) as usize)
-        };
-        let places: Vec<(usize, usize)> =
-            rows.indices.iter().map(|row| row.map_or((parts.len(), 0), place)).collect();
+        let place = |row: Option<u32>| row.map_or((parts.len(), 0), |row| self.place(row));
+        let places: Vec<(usize, usize)> = rows.indices.iter().map(place).collect();
         Ok(interleave(&arrays, &places)?)
     }
 
@@ -84,12 +103,13 @@ impl PayloadColumn {
     }
 }
 
-/// Parts that arrow gathers from together: of the logical type, where they differ.
+/// Parts that arrow gathers from together: of the logical type, where they differ or their dictionaries do not go together.
 fn of_one_type(parts: Vec<ArrayRef>, data_type: &DataType) -> Result<Vec<ArrayRef>> {
-    if parts.iter().all(|part| part.data_type() == parts[0].data_type()) {
+    let same = parts.iter().all(|part| part.data_type() == parts[0].data_type());
+    if same && gather::keys_suffice(&parts) {
         return Ok(parts);
     }
-    parts.iter().map(|part| Ok(arrow::compute::cast(part.as_ref(), data_type)?)).collect()
+    parts.iter().map(|part| Ok(arrow::compute::cast(part.as_ref(), value_type(data_type))?)).collect()
 }
 
 /// Build rows to gather, shared by all columns.

@@ -71,6 +71,12 @@ impl Plan {
         })
     }
 
+    /// Columns that are made for pairs of rows.
+    pub(super) fn gathered(&self) -> impl Iterator<Item = &Source> {
+        let residual = self.residual.iter().flat_map(|(_, sources)| sources);
+        self.output.iter().chain(residual.filter(|source| !self.output.contains(source)))
+    }
+
     /// Types of the probe side's columns.
     pub(super) fn probe_types(&self) -> &[DataType] {
         match self.build {

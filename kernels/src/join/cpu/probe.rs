@@ -6,11 +6,11 @@ use std::sync::atomic::Ordering;
 use arrow::array::{ArrayRef, BooleanArray};
 use arrow::buffer::{BooleanBuffer, ScalarBuffer};
 
-use super::build::hashed_words;
+use super::bound::{RowBytes, fitting};
 use super::candidates::{Cursor, Empty, Pairs, walk, walk_unique};
-use super::payload::{BuildRows, NO_ROW, ProbeRows};
+use super::payload::{BuildRows, NO_ROW, PayloadColumn, ProbeRows};
 use super::plan::{ProbeOutput, Source};
-use super::rows::KeyRows;
+use super::rows::{KeyRows, hashed_words};
 use super::table::{Table, find_direct};
 use super::{JoinBatch, JoinTable, Keys, check_columns};
 use crate::error::Result;
@@ -30,12 +30,17 @@ pub struct Prober {
     batch: Option<Batch>,
     found: Vec<u32>,
     pending: Vec<u32>,
+    /// True where most rows of the batch before had no candidate.
+    misses: bool,
     pairs: Pairs,
     /// Keys of the batch, where words are hashes.
     key_rows: KeyRows,
     /// Probe rows that have a partner, where rows come out by that.
     matched: Vec<bool>,
 }
+
+/// Appends candidates: values found, where to go on, how many, where to, rows that have a partner.
+type Walk<'a> = dyn Fn(&[u32], &mut Cursor, usize, &mut Pairs, &[bool]) + 'a;
 
 /// What is being probed.
 #[derive(Debug)]
@@ -45,6 +50,8 @@ struct Batch {
     active: Option<ScalarBuffer<u32>>,
     rows: usize,
     cursor: Cursor,
+    /// Of columns that are gathered by pair, once pairs may repeat rows.
+    row_bytes: Option<Vec<RowBytes>>,
     /// Row before which all is handed on, and whether the one at it has a partner already.
     shown: usize,
     partnered: bool,
@@ -60,6 +67,7 @@ impl Prober {
             batch: None,
             found: Vec::new(),
             pending: Vec::new(),
+            misses: false,
             pairs: Pairs::default(),
             key_rows: KeyRows::default(),
             matched: Vec::new(),
@@ -87,6 +95,7 @@ impl Prober {
             active: selection.map(Selection::indices),
             rows,
             cursor: Cursor::default(),
+            row_bytes: None,
             shown: 0,
             partnered: false,
             settled: false,
@@ -95,6 +104,7 @@ impl Prober {
     }
 
     /// The next rows of the output, at most `limit` (at least one), and not none of them; `None` where the batch is done.
+    /// Where rows are long there are fewer: pairs of about [`super::JoinSettings::output_bytes`].
     ///
     /// # Errors
     /// What the residual's evaluation gives rise to; [`crate::Error::InvalidInput`] where a result cannot be made as an array.
@@ -123,10 +133,11 @@ impl Prober {
         if self.pending.len() < rows {
             self.grant.resize(&mut self.pending, rows, 0)?;
         }
+        let by_tag = self.misses;
         let live = match (&table.keys, &table.table) {
             (Keys::Hashed { hasher, mask, .. }, Table::Narrow(slots)) => {
-                let (words, live) = hashed_words(hasher, *mask, &table.plan, keys, rows)?;
-                slots.find(&words, &mut self.found, &mut self.pending);
+                let (words, live) = hashed_words(hasher, *mask, &table.plan.spec, keys, rows)?;
+                slots.find(&words, &mut self.found, &mut self.pending, by_tag);
                 self.key_rows.clear();
                 self.key_rows.append(keys, rows, &mut self.grant)?;
                 live
@@ -138,12 +149,12 @@ impl Prober {
             }
             (Keys::Exact(layout), Table::Narrow(slots)) => {
                 let (words, live) = layout.words(keys, rows)?;
-                slots.find(&words, &mut self.found, &mut self.pending);
+                slots.find(&words, &mut self.found, &mut self.pending, by_tag);
                 live
             }
             (Keys::Exact(layout), Table::Wide(slots)) => {
                 let (words, live) = layout.words(keys, rows)?;
-                slots.find(&words, &mut self.found, &mut self.pending);
+                slots.find(&words, &mut self.found, &mut self.pending, by_tag);
                 live
             }
             (Keys::Hashed { .. }, _) => return Err(crate::Error::invalid("a table of hashes is narrow")),
@@ -153,6 +164,7 @@ impl Prober {
                 *found = if live.value(row) { *found } else { 0 };
             }
         }
+        self.misses = 2 * self.found.iter().filter(|&&value| value != 0).count() < rows;
         Ok(())
     }
 
@@ -242,6 +254,33 @@ impl Prober {
         sources.iter().map(column).collect()
     }
 
+    /// The next candidates into `pairs`, at most `limit`, and fewer where they make too many bytes.
+    fn walk_bounded(&mut self, table: &JoinTable, batch: &mut Batch, limit: usize, walk: &Walk) {
+        let before = batch.cursor;
+        self.pairs.clear();
+        walk(&self.found, &mut batch.cursor, limit, &mut self.pairs, &self.matched);
+        let sources = || table.plan.gathered();
+        let build: Vec<&PayloadColumn> = sources()
+            .filter_map(|source| match source {
+                Source::Build(held) => Some(&table.payload[*held]),
+                _ => None,
+            })
+            .collect();
+        if !self.pairs.distinct && batch.row_bytes.is_none() {
+            let probe = sources().filter_map(|source| match source {
+                Source::Probe(column) => Some(RowBytes::of(&batch.columns[*column])),
+                _ => None,
+            });
+            batch.row_bytes = Some(probe.collect());
+        }
+        let probe = batch.row_bytes.as_deref().unwrap_or_default();
+        if let Some(fit) = fitting(table.output_bytes, &self.pairs, &build, probe, batch.active.as_deref()) {
+            self.pairs.clear();
+            batch.cursor = before;
+            walk(&self.found, &mut batch.cursor, fit, &mut self.pairs, &self.matched);
+        }
+    }
+
     fn next_pairs(
         &mut self,
         table: &JoinTable,
@@ -251,18 +290,16 @@ impl Prober {
     ) -> Result<Option<JoinBatch>> {
         let plain = Self::candidates_match(table);
         while batch.shown < batch.rows || batch.cursor.row < batch.rows {
-            self.pairs.clear();
-            let cursor = &mut batch.cursor;
-            if table.unique && (plain || !keeps_probe) {
-                walk_unique(&self.found, cursor, limit, keeps_probe, &mut self.pairs);
-            } else {
-                let empty = match (keeps_probe, plain) {
-                    (false, _) => Empty::Skipped,
-                    (true, true) => Empty::Shown,
-                    (true, false) => Empty::Counted,
-                };
-                walk(table, &self.found, cursor, limit, empty, |_| false, &mut self.pairs);
-            }
+            let unique = table.unique && (plain || !keeps_probe);
+            let empty = match (keeps_probe, plain) {
+                (false, _) => Empty::Skipped,
+                (true, true) => Empty::Shown,
+                (true, false) => Empty::Counted,
+            };
+            self.walk_bounded(table, batch, limit, &|found, cursor, limit, pairs, _| match unique {
+                true => walk_unique(found, cursor, limit, keeps_probe, pairs),
+                false => walk(table, found, cursor, limit, empty, |_| false, pairs),
+            });
             if !plain || table.marks.is_some() {
                 self.filter(table, batch)?;
             }
@@ -322,10 +359,10 @@ impl Prober {
             return Ok(());
         }
         while batch.cursor.row < batch.rows {
-            self.pairs.clear();
-            let matched = &self.matched;
-            let done = |row: usize| rows && matched[row];
-            walk(table, &self.found, &mut batch.cursor, BLOCK, Empty::Skipped, done, &mut self.pairs);
+            self.walk_bounded(table, batch, BLOCK, &|found, cursor, limit, pairs, matched| {
+                let done = |row: usize| rows && matched[row];
+                walk(table, found, cursor, limit, Empty::Skipped, done, pairs);
+            });
             self.filter(table, batch)?;
             if rows {
                 self.pairs.probe.iter().for_each(|&row| self.matched[row as usize] = true);

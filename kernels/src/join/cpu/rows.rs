@@ -4,15 +4,42 @@
 //! bytes: row 0 [column 0][column 1] ..., row 1 ...     ends[row] = where row `row` ends
 //! integers, decimals: 32 bytes; floats: 8; strings: length (4), bytes; nulls that count: 1 byte before each
 //! ```
+//!
+//! Two other writers of keys are no substitute. [`crate::keys::RowKeyEncoder`] writes bytes whose order is that of the keys: a
+//! string is escaped byte by byte, of which equality needs nothing, and a number is as wide as the type of *one* column, where here the
+//! two sides' types may differ in precision. [`crate::keys::KeyEncoder`] numbers values in order of appearance: a table of all strings, which
+//! one thread owns, where here threads look keys up without writing anything.
 
 use arrow::array::Array;
+use arrow::buffer::BooleanBuffer;
 use arrow::datatypes::i256;
 
-use super::layout::check_codes;
+use super::layout::{Words, and, check_codes};
 use crate::error::Result;
+use crate::join::JoinSpec;
+use crate::keys::RowHasher;
 use crate::keys::float;
 use crate::keys::lanes::{LaneColumn, Lanes, with_bytes};
 use crate::memory::Grant;
+
+/// Hashes of keys, cut to `mask`, and the rows whose keys may have a partner.
+pub(super) fn hashed_words(
+    hasher: &RowHasher,
+    mask: u64,
+    spec: &JoinSpec,
+    keys: &[LaneColumn],
+    rows: usize,
+) -> Result<Words<u64>> {
+    let mut words = hasher.hash(keys, rows)?;
+    if mask != u64::MAX {
+        words.iter_mut().for_each(|word| *word &= mask);
+    }
+    let counts = keys.iter().zip(&spec.keys).filter(|(_, key)| !key.nulls_equal);
+    let valid = |column: &LaneColumn| -> Option<BooleanBuffer> {
+        column.nulls.as_ref().map(|nulls| nulls.inner().clone())
+    };
+    Ok((words, counts.fold(None, |live, (column, _)| and(live, valid(column)))))
+}
 
 /// Keys of rows, as bytes that are equal where the keys are.
 #[derive(Debug, Default)]

@@ -10,7 +10,7 @@ use super::*;
 use crate::expr::{CompareOp, Expr};
 use crate::filter::Selection;
 use crate::join::{JoinKey, JoinType, OutputColumn, Side};
-use crate::memory::Unlimited;
+use crate::memory::{Reserve, Unlimited};
 
 fn spec(join_type: JoinType, types: &[DataType], keys: usize) -> JoinSpec {
     let key = |at: usize| JoinKey {
@@ -139,6 +139,109 @@ fn an_exploding_join_stops_where_it_is_told_to() {
         let mut prober = table.prober();
         prober.begin(&[zeros()], 100_000, None).unwrap();
         assert_eq!(prober.next(10).unwrap().unwrap().rows, 10);
+    }
+}
+
+/// Few rows of long strings, each with each: batches are bounded by bytes, whichever side they are of, and by rows where strings are short.
+#[test]
+fn long_rows_make_short_batches() {
+    const LONG: usize = 10_000;
+    let types = [DataType::Int64, DataType::Utf8];
+    let zeros = |rows| ints(std::iter::repeat_n(0, rows));
+    let texts = |rows: usize, length: usize| -> ArrayRef {
+        Arc::new(StringArray::from_iter_values((0..rows).map(|row| "x".repeat(length + row))))
+    };
+    let residual = Expr::compare(CompareOp::LtEq, Expr::column(1, DataType::Utf8), Expr::literal("y"));
+    let residual = residual.unwrap();
+    for (join_type, long_build, residual) in [
+        (JoinType::Inner, true, None),
+        (JoinType::Inner, false, None),
+        (JoinType::Full, true, None),
+        (JoinType::Left, false, Some(residual)),
+    ] {
+        let (build, probe) = if long_build { (LONG, 3) } else { (3, LONG) };
+        let spec = JoinSpec { residual, ..spec(join_type, &types, 1) };
+        let settings = JoinSettings { output_bytes: 100_000, ..JoinSettings::default() };
+        let build_side =
+            JoinBuild::with_settings(Arc::new(spec), Side::Right, Arc::new(Unlimited), settings).unwrap();
+        let mut worker = build_side.worker();
+        worker.consume(&[zeros(40), texts(40, build)], 40, None).unwrap();
+        let table = Arc::new(build_side.finish(vec![worker]).unwrap());
+        let batches = probe_all(&table, &[zeros(40), texts(40, probe)]);
+        let bytes = |batch: &JoinBatch| {
+            [1, 3].map(|at| batch.columns[at].as_string::<i32>().value_data().len()).iter().sum::<usize>()
+        };
+        assert_eq!(batches.iter().map(|batch| batch.rows).sum::<usize>(), 1600, "{join_type:?}");
+        assert!(batches.iter().all(|batch| bytes(batch) <= 100_000), "{join_type:?}");
+        assert!(batches.iter().rev().skip(1).all(|batch| bytes(batch) > 80_000), "{join_type:?}");
+        assert_eq!(table.remaining_rows(0, 100), if long_build { 9 } else { 40 });
+        assert_eq!(table.remaining_rows(39, 100), 1);
+    }
+}
+
+fn probe_all(table: &Arc<JoinTable>, columns: &[ArrayRef]) -> Vec<JoinBatch> {
+    probe(table, columns, 1 << 14)
+}
+
+#[derive(Debug)]
+struct Budget(std::sync::atomic::AtomicU64);
+
+impl Reserve for Budget {
+    fn try_grow(&self, bytes: u64) -> Result<()> {
+        let left = |left: u64| left.checked_sub(bytes);
+        match self.0.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left) {
+            Ok(_) => Ok(()),
+            Err(left) => Err(Error::OutOfMemory {
+                backend: crate::Backend::Cpu,
+                asked_bytes: bytes,
+                limit_bytes: left,
+            }),
+        }
+    }
+
+    fn shrink(&self, bytes: u64) {
+        self.0.fetch_add(bytes, Ordering::SeqCst);
+    }
+}
+
+/// Also one that is taken in pieces, of which the first would fit.
+#[test]
+fn a_batch_that_does_not_fit_leaves_the_worker_as_it_was() {
+    let memory = Arc::new(Budget(5_000_000.into()));
+    let types = [DataType::Int64, DataType::Int64];
+    let spec = Arc::new(spec(JoinType::Inner, &types, 1));
+    let build = JoinBuild::new(spec, Side::Right, Arc::clone(&memory) as Arc<dyn Reserve>).unwrap();
+    let mut worker = build.worker();
+    let small = [ints(0..100), ints(0..100)];
+    worker.consume(&small, 100, None).unwrap();
+    let (bytes, left) = (worker.bytes(), memory.0.load(Ordering::SeqCst));
+    let large = [ints(0..400_000), ints(0..400_000)];
+    assert!(matches!(worker.consume(&large, 400_000, None), Err(Error::OutOfMemory { .. })));
+    assert_eq!((worker.rows(), worker.bytes(), memory.0.load(Ordering::SeqCst)), (100, bytes, left));
+    let table = Arc::new(build.finish(vec![worker]).unwrap());
+    assert_eq!(probe(&table, &small, 1000)[0].rows, 100);
+    drop(table);
+    assert_eq!(memory.0.load(Ordering::SeqCst), 5_000_000);
+}
+
+/// Probers look at tags once most rows have no partner, and find the same rows then.
+#[test]
+fn tags_lose_no_partner() {
+    let types = [DataType::Int64];
+    let spread = |value: i64| value.wrapping_mul(0x9e37_79b9_7f4a_7c15_u64.cast_signed());
+    for hash_bits in [64, 5] {
+        let settings = JoinSettings { tagged_slots: 0, hash_bits, region_bits: 6, ..JoinSettings::default() };
+        let spec = Arc::new(spec(JoinType::Inner, &types, 1));
+        let build = JoinBuild::with_settings(spec, Side::Right, Arc::new(Unlimited), settings).unwrap();
+        let mut worker = build.worker();
+        worker.consume(&[ints((0..1000).map(spread))], 1000, None).unwrap();
+        let table = Arc::new(build.finish(vec![worker]).unwrap());
+        let mut prober = table.prober();
+        let mut hits = |start: i64| {
+            prober.begin(&[ints((start..start + 1000).map(spread))], 1000, None).unwrap();
+            std::iter::from_fn(|| prober.next(1 << 14).unwrap()).map(|batch| batch.rows).sum::<usize>()
+        };
+        assert_eq!([1000, 900, 0, 0, 900, 0].map(&mut hits), [0, 100, 1000, 1000, 100, 1000]);
     }
 }
 
