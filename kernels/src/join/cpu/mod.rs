@@ -17,7 +17,7 @@
 //! | hashed | more | 16 bytes at random, and both keys' bytes |
 //!
 //! Floor of a probe: the key lanes once (8 bytes), a cache line at random, 4 bytes for the value and 8 for a pair. Where most
-//! probe rows have no partner, and slots exceed the second cache level, 1 byte at random instead ([`table`]).
+//! probe rows have no partner, and slots exceed the second cache level, 1 byte at random instead (`table`).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
