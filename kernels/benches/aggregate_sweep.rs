@@ -1,7 +1,7 @@
 //! Sum and count by key over growing numbers of groups: where are the cliffs?
 //!
 //! `cargo bench -p pilaster-kernels --bench aggregate_sweep -- [--quick] [--threads N] [--rows N] [--keys KIND,...]
-//! [--groups N,...] [--hash-groups N] [--direct-groups N] [--part-groups N] [--run-rows N]`
+//! [--groups N,...] [--hash-groups N] [--direct-slots N] [--part-groups N] [--run-rows N]`
 //!
 //! Prints nanoseconds per row (median of five, wall time), and the ratio to the point before. Kinds of keys: `dense` (0 to
 //! n), `spread` (multiples of 2^32), `zipf`, `hot` (nine rows in ten of one key), `nulls` (every second), `wide` (eight
@@ -56,7 +56,7 @@ fn options() -> Options {
         groups,
         settings: PartitionSettings {
             hash_groups: number("--hash-groups", defaults.hash_groups),
-            direct_groups: number("--direct-groups", defaults.direct_groups),
+            direct_slots: number("--direct-slots", defaults.direct_slots),
             part_groups: number("--part-groups", defaults.part_groups),
             run_rows: number("--run-rows", defaults.run_rows),
             ..defaults

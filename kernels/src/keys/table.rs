@@ -127,6 +127,9 @@ impl<K: KeyWord> PackedTable<K> {
         grant: &mut Grant,
     ) -> Result<()> {
         self.first_probes(keys, numbers);
+        if active.is_none() && all_known(numbers) {
+            return Ok(());
+        }
         for (at, (&key, number)) in keys.iter().zip(numbers).enumerate() {
             if active.is_some_and(|active| !active.value(at)) {
                 *number = 0;
@@ -140,6 +143,9 @@ impl<K: KeyWord> PackedTable<K> {
     /// Numbers of known keys of a block, 0 for the others.
     pub(super) fn find_all(&self, keys: &[K], numbers: &mut [u32]) {
         self.first_probes(keys, numbers);
+        if all_known(numbers) {
+            return;
+        }
         for (&key, number) in keys.iter().zip(numbers) {
             if *number == 0 {
                 *number = self.find(key);
@@ -219,6 +225,11 @@ impl<K: KeyWord> PackedTable<K> {
         let bytes = self.slots.capacity() * size_of::<(K, u32)>() + self.keys.capacity() * size_of::<K>();
         grant.shrink(bytes as u64);
     }
+}
+
+/// True where no number is 0, found without a branch for each.
+fn all_known(numbers: &[u32]) -> bool {
+    numbers.iter().fold(u32::MAX, |least, &number| least.min(number)) > 0
 }
 
 /// Distinct keys of `width` words each, in order of number.

@@ -9,7 +9,7 @@
 //! quick-select buffers with a shared bound, as in ClickHouse's and Polars' top-k.)
 
 use std::ops::Range;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use arrow::array::ArrayRef;
 use rayon::prelude::*;
@@ -28,8 +28,8 @@ const STEP_ROWS: usize = 1 << 12;
 /// A thread keeps this many times the rows wanted, at least [`LEAST_KEPT`], before it drops some.
 const KEPT_FACTOR: usize = 4;
 const LEAST_KEPT: usize = 1 << 10;
-/// Where more than this share of the rows agrees in the word, the sort itself is better.
-const MOST_KEPT_SHARE: usize = 8;
+/// Where more than this share of the rows is kept, since they agree in the word, the sort itself is better.
+const LEAST_DROPPED_SHARE: usize = 2;
 
 /// The rows, ascending, that hold the first `keep` of all `rows` by these keys, of which there is one at least; none where
 /// this leaves too many to be worth it.
@@ -45,21 +45,23 @@ pub(super) fn candidates(column: &ArrayRef, keys: &[SortKey], keep: usize) -> Re
     let lead = Lead::new(column, key)?;
     let whole = keys.len() == 1 && lead.is_exact();
     let bound = AtomicU64::new(u64::MAX);
-    let given_up = AtomicBool::new(false);
     let new = || Kept { rows: Vec::new(), keep, whole, own: None, limit: limit(keep) };
-    let most = (rows / MOST_KEPT_SHARE).max(limit(keep) * 2);
+    let (held, given_up) = (AtomicUsize::new(0), AtomicBool::new(false));
+    let too_many = || held.load(Ordering::Relaxed) > rows / LEAST_DROPPED_SHARE;
     let of_blocks = (0..rows.div_ceil(BLOCK_ROWS)).into_par_iter().fold(new, |mut kept, block| {
-        let end = rows.min((block + 1) * BLOCK_ROWS);
-        if kept.rows.len() > most {
+        // What is held may become less again; a block that was left out stays so.
+        if given_up.load(Ordering::Relaxed) || too_many() {
             given_up.store(true, Ordering::Relaxed);
+            return kept;
         }
-        if !given_up.load(Ordering::Relaxed) {
-            kept.scan(&lead, &bound, block * BLOCK_ROWS..end);
-        }
+        let before = kept.rows.len();
+        kept.scan(&lead, &bound, block * BLOCK_ROWS..rows.min((block + 1) * BLOCK_ROWS));
+        held.fetch_add(kept.rows.len(), Ordering::Relaxed);
+        held.fetch_sub(before, Ordering::Relaxed);
         kept
     });
     let of_blocks: Vec<Kept> = of_blocks.collect();
-    if given_up.into_inner() {
+    if given_up.load(Ordering::Relaxed) || too_many() {
         return Ok(None);
     }
     let mut all = new();
@@ -164,5 +166,100 @@ impl TopBound {
     fn column<'a>(&self, columns: &'a [ArrayRef]) -> Result<&'a ArrayRef> {
         let column = columns.get(self.key.column);
         column.ok_or_else(|| Error::invalid(format!("sort key on column {}", self.key.column)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use arrow::array::*;
+    use arrow::datatypes::DataType;
+
+    use super::super::sort_to_indices;
+    use super::*;
+    use crate::filter::compact_columns;
+    use crate::gather;
+
+    fn noise(rows: usize) -> impl Iterator<Item = u64> {
+        (1..=rows as u64).map(|at| at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 20)
+    }
+
+    /// Two keys: the first of few values or many, and the row's number.
+    fn inputs(rows: usize) -> Vec<Vec<ArrayRef>> {
+        let number: ArrayRef = Arc::new(UInt32Array::from_iter_values(0..rows as u32));
+        let some = |n: u64| (!n.is_multiple_of(5)).then_some(n as i64 % 900 - 400);
+        let firsts: Vec<ArrayRef> = vec![
+            Arc::new(noise(rows).map(some).collect::<Int64Array>()),
+            Arc::new(noise(rows).map(|n| some(n).map(|n| n as f64 / 7.0)).collect::<Float64Array>()),
+            Arc::new(
+                noise(rows)
+                    .map(|n| some(n % 4).map(|n| format!("a common beginning {n}")))
+                    .collect::<StringViewArray>(),
+            ),
+            Arc::new(Int32Array::from(vec![7; rows])),
+        ];
+        firsts.into_iter().map(|first| vec![first, Arc::clone(&number)]).collect()
+    }
+
+    /// Batch by batch, keeping what the bound lets through: the first rows of the whole, and fewer looked at.
+    #[test]
+    fn a_bound_drops_no_row_that_counts() {
+        let (rows, wanted) = (3000, 12);
+        for columns in inputs(rows) {
+            for (descending, nulls_first) in [(false, false), (false, true), (true, false), (true, true)] {
+                let keys = [SortKey { column: 0, descending, nulls_first }];
+                let bound = TopBound::new(&keys).unwrap();
+                let mut kept: Vec<ArrayRef> = columns.iter().map(|column| column.slice(0, 0)).collect();
+                let mut passed = 0;
+                for start in (0..rows).step_by(100) {
+                    let batch: Vec<ArrayRef> =
+                        columns.iter().map(|column| column.slice(start, 100)).collect();
+                    let selection = bound.select(&batch).unwrap();
+                    passed += selection.count();
+                    let batch = compact_columns(&batch, &selection).unwrap();
+                    let joined: Vec<ArrayRef> = kept
+                        .iter()
+                        .zip(&batch)
+                        .map(|(kept, new)| arrow::compute::concat(&[kept.as_ref(), new.as_ref()]).unwrap())
+                        .collect();
+                    let order = sort_to_indices(&joined, &keys, Some(wanted)).unwrap();
+                    kept = gather::take_columns(&joined, &order).unwrap();
+                    if kept[0].len() == wanted {
+                        bound.lower(&kept, wanted - 1).unwrap();
+                    }
+                }
+                let whole = sort_to_indices(&columns, &keys, None).unwrap();
+                let first = gather::take_columns(&columns, &whole[..wanted]).unwrap();
+                assert_eq!(kept[1].as_ref(), first[1].as_ref(), "{keys:?} of {}", columns[0].data_type());
+                let spread = matches!(columns[0].data_type(), DataType::Int64 | DataType::Float64);
+                assert!(!spread || nulls_first || passed < rows / 2, "{passed} rows passed");
+            }
+        }
+    }
+
+    /// Ties of the first word: few are all kept, many are left to the sort.
+    #[test]
+    fn candidates_hold_the_first_rows() {
+        let rows = 3 * BLOCK_ROWS;
+        for columns in inputs(rows) {
+            for count in [1, 2] {
+                let key = |column| SortKey { column, descending: column == 0, nulls_first: false };
+                let keys: Vec<SortKey> = (0..count).map(key).collect();
+                let whole = sort_to_indices(&columns, &keys, None).unwrap();
+                for keep in [1, 100, 3000] {
+                    let top = sort_to_indices(&columns, &keys, Some(keep)).unwrap();
+                    assert_eq!(top, whole[..keep], "{keep} of {}", columns[0].data_type());
+                    if let Some(held) = candidates(&columns[0], &keys, keep).unwrap() {
+                        assert!(held.is_sorted() && held.len() < rows);
+                        assert!(whole[..keep].iter().all(|row| held.binary_search(row).is_ok()));
+                    }
+                }
+            }
+        }
+        let same: ArrayRef = Arc::new(Int32Array::from(vec![7; rows]));
+        let keys = [0, 1].map(|column| SortKey { column, descending: false, nulls_first: false });
+        assert_eq!(candidates(&same, &keys, 10).unwrap(), None, "all rows agree");
+        assert_eq!(candidates(&same, &keys[..1], 3).unwrap(), Some(vec![0, 1, 2]));
     }
 }

@@ -38,7 +38,7 @@ struct Partitioned {
 }
 
 fn tiny() -> PartitionSettings {
-    PartitionSettings { hash_groups: 3, direct_groups: 3, run_rows: 20, run_bytes: 4096, part_groups: 2 }
+    PartitionSettings { hash_groups: 3, direct_slots: 3, run_rows: 20, run_bytes: 4096, part_groups: 2 }
 }
 
 impl Partitioned {

@@ -30,6 +30,9 @@ const CHUNK_BITS: u32 = CHUNK as u32 * 8 + CODE_BITS;
 /// Rows whose chunks are packed at a time, in the first-level cache.
 const PACKED_ROWS: usize = 512;
 
+/// Chunks that are measured in one pass over the rows.
+const CHUNKS_AT_ONCE: usize = 2;
+
 /// Rows that a thread looks at in one go.
 const BLOCK_ROWS: usize = 1 << 16;
 
@@ -68,7 +71,7 @@ struct Segment {
 }
 
 impl Text {
-    /// Looks at all rows twice, and once more for each chunk of the head, on the current rayon pool.
+    /// Looks at all rows once, and once more for each two chunks of the head, on the current rayon pool.
     pub(super) fn new(array: &ArrayRef, nulls: Option<&NullBuffer>, key: SortKey) -> Self {
         let mut text = Text {
             array: ArrayRef::clone(array),
@@ -78,8 +81,9 @@ impl Text {
             head: Head::default(),
             longest: 0,
         };
-        text.longest = text.blocks(|rows| text.longest_of(rows)).max().unwrap_or(0);
-        text.head = text.measure_head();
+        let (longest, shared) = text.lengths();
+        text.longest = longest;
+        text.head = text.measure_head(shared);
         text
     }
 
@@ -99,23 +103,32 @@ impl Text {
         rows.filter(move |&row| nulls.is_none_or(|nulls| nulls.is_valid(row)))
     }
 
-    fn longest_of(&self, rows: Range<usize>) -> usize {
-        with_bytes!(&self.array, |get| self.valid(rows).map(|row| get(row).len()).max().unwrap_or(0))
+    /// The length of the longest, and the number of bytes that all valid rows share.
+    fn lengths(&self) -> (usize, usize) {
+        let Some(first) = self.valid(0..self.array.len()).next() else { return (0, 0) };
+        let of_block = |rows| {
+            with_bytes!(&self.array, |get| {
+                let first = get(first);
+                self.valid(rows).map(get).fold((0, first.len()), |(longest, shared), bytes| {
+                    let shared = if shared > 0 { agreeing(&first[..shared], bytes) } else { 0 };
+                    (longest.max(bytes.len()), shared)
+                })
+            })
+        };
+        self.blocks(of_block).reduce(|| (0, usize::MAX), |a, b| (a.0.max(b.0), a.1.min(b.1)))
     }
 
-    /// The number of bytes that all valid rows share.
-    fn shared(&self) -> usize {
-        let Some(first) = self.valid(0..self.array.len()).next() else { return 0 };
-        let with_first = |rows| self.common(0, std::iter::once(first).chain(self.valid(rows)));
-        self.blocks(with_first).min().unwrap_or(0)
-    }
-
-    fn measure_head(&self) -> Head {
-        let mut head = Head { start: self.shared(), ..Head::default() };
+    fn measure_head(&self, shared: usize) -> Head {
+        let mut head = Head { start: shared, ..Head::default() };
         let mut free = u64::BITS - u32::from(self.nulls.is_some());
         let mut skip = head.start;
+        let mut ahead = [0; CHUNKS_AT_ONCE];
         while head.chunks.is_empty() || skip < self.longest {
-            let segments = segments(self.varying(skip, head.start));
+            let at = head.chunks.len() % CHUNKS_AT_ONCE;
+            if at == 0 {
+                ahead = self.varying(skip, head.start);
+            }
+            let segments = segments(ahead[at]);
             let bits: u32 = segments.iter().map(|segment| segment.mask.count_ones()).sum();
             if bits > free {
                 break;
@@ -129,19 +142,28 @@ impl Text {
         head
     }
 
-    /// Bits of the chunks at `skip` that differ between the rows that have not ended before.
-    fn varying(&self, skip: usize, start: usize) -> u64 {
+    /// Bits of each chunk from `skip` on that differ between the rows that have not ended before it.
+    fn varying(&self, skip: usize, start: usize) -> [u64; CHUNKS_AT_ONCE] {
+        const NONE: [(u64, u64); CHUNKS_AT_ONCE] = [(0, u64::MAX); CHUNKS_AT_ONCE];
         let of_block = |rows| {
             with_bytes!(&self.array, |get| {
-                let chunks = self.valid(rows).map(get).filter(|bytes| skip == start || bytes.len() > skip);
-                chunks.fold((0, u64::MAX), |(any, all), bytes| {
-                    let chunk = chunk(bytes, skip);
-                    (any | chunk, all & chunk)
+                self.valid(rows).map(get).fold(NONE, |mut seen, bytes| {
+                    for (at, (any, all)) in seen.iter_mut().enumerate() {
+                        let skip = skip + at * CHUNK;
+                        if skip == start || bytes.len() > skip {
+                            let chunk = chunk(bytes, skip);
+                            *any |= chunk;
+                            *all &= chunk;
+                        }
+                    }
+                    seen
                 })
             })
         };
-        let (any, all) = self.blocks(of_block).reduce(|| (0, u64::MAX), |a, b| (a.0 | b.0, a.1 & b.1));
-        any & !all
+        let joined = |a: [(u64, u64); CHUNKS_AT_ONCE], b: [(u64, u64); CHUNKS_AT_ONCE]| {
+            std::array::from_fn(|at| (a[at].0 | b[at].0, a[at].1 & b[at].1))
+        };
+        self.blocks(of_block).reduce(|| NONE, joined).map(|(any, all)| any & !all)
     }
 
     /// True where rows that agree in their first word are equal.

@@ -55,13 +55,13 @@ const MAX_DEPTH: u32 = 6;
 
 /// When to freeze, and how much to stage at a time. The defaults follow from sizes: 2^16 groups are 2 MiB of slots or 4, what a core
 /// has of the third cache level; a part with its states stays within 1 or 2 MiB of the second. An array of dense keys pays further:
-/// a row that misses the cache in it costs less than one that is staged, until array and states leave the third level.
+/// to 2^18 groups a row that misses the cache in it costs a third to a half of one that is staged, from 2^19 on twice as much.
 #[derive(Debug, Clone)]
 pub struct PartitionSettings {
     /// Groups at which a table found by hashing freezes.
     pub hash_groups: usize,
-    /// Groups at which a directly indexed table freezes; one of more than twice as many slots is treated as a hash table is.
-    pub direct_groups: usize,
+    /// Slots up to which an array that dense keys index grows as it must; of more slots, it freezes as a hash table does.
+    pub direct_slots: usize,
     /// Rows of a run.
     pub run_rows: usize,
     /// Bytes of a run.
@@ -74,7 +74,7 @@ impl Default for PartitionSettings {
     fn default() -> Self {
         Self {
             hash_groups: 1 << 16,
-            direct_groups: 1 << 20,
+            direct_slots: 1 << 19,
             run_rows: 1 << 19,
             run_bytes: 16 << 20,
             part_groups: 1 << 15,
@@ -136,7 +136,7 @@ impl PartitionReport {
 /// let count = Aggregate::new(AggregateFunction::CountRows, vec![], DataType::Int64);
 /// let keys = vec![Expr::column(0, DataType::Int64)];
 /// let spec = Arc::new(AggregateSpec { predicate: None, keys, aggregates: vec![count], float_sum: FloatSum::Fast });
-/// let settings = PartitionSettings { hash_groups: 2, direct_groups: 2, ..PartitionSettings::default() };
+/// let settings = PartitionSettings { hash_groups: 2, direct_slots: 2, ..PartitionSettings::default() };
 /// let whole = PartitionedAggregate::new(Arc::new(Unlimited), None, settings);
 /// let mut worker = whole.worker(&spec)?;
 /// let keys: ArrayRef = Arc::new(Int64Array::from(vec![5, 6, 7, 8, 5]));

@@ -102,7 +102,7 @@ impl Reserve for Limited {
 fn small() -> PartitionSettings {
     PartitionSettings {
         hash_groups: 64,
-        direct_groups: 64,
+        direct_slots: 64,
         run_rows: 3_000,
         run_bytes: 1 << 20,
         part_groups: 50,

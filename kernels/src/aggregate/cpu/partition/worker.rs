@@ -14,6 +14,7 @@ use crate::aggregate::cpu::{CpuAggregate, Growth};
 use crate::aggregate::partial::Partial;
 use crate::error::{Error, Result};
 use crate::filter::Selection;
+use crate::keys::GroupIndex;
 use crate::memory::Grant;
 
 /// Below this share of hits, looking rows up costs more than staging them saves. Measured on two cores of an EPYC (i64 keys, a sum
@@ -145,11 +146,11 @@ impl Worker {
         self.table.consume_batch(batch, Growth::Open)?;
         let groups = self.table.groups();
         let settings = &self.level.shared.settings;
-        // An array that is to hold all keys is worth its misses of the cache; one that would be given up half-way is not.
-        let slots = settings.direct_groups.saturating_mul(2);
-        let direct = self.table.index.as_ref().is_some_and(|index| index.is_dense_within(slots));
-        let limit = if direct { settings.direct_groups } else { settings.hash_groups };
-        if groups >= limit.max(self.expected * 2) {
+        // An array that can hold all keys is worth its misses of the cache.
+        let is_dense = |index: &GroupIndex| index.is_dense_within(settings.direct_slots);
+        if !self.table.index.as_ref().is_some_and(is_dense)
+            && groups >= settings.hash_groups.max(self.expected * 2)
+        {
             let new = (groups - before) as f64 / batch.rows.max(1) as f64;
             let poor = if new > 1.0 - LEAST_HITS { PATIENCE } else { 0 };
             self.freeze(poor);
