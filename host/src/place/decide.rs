@@ -155,6 +155,7 @@ fn supports(pipeline: &Pipeline, tier: &Tier, size: Size) -> Result<()> {
         Sink::Sort { .. } => Ok(()),
         Sink::Limit { .. } => no("a limit"),
         Sink::Build { .. } => no("the table of a join"),
+        Sink::Partition { .. } => no("partitions of a join"),
         Sink::Collect => pipeline.branches.iter().try_for_each(|branch| {
             GpuFilter::supports(branch.step.predicate.as_ref(), &branch.step.columns, tier)?;
             packable(branch, &branch.step.exprs().collect::<Vec<_>>())

@@ -151,7 +151,7 @@ fn work(pipeline: &Pipeline) -> f64 {
             1.0 + 0.25 * aggregation.aggregates.len() as f64 + 2.0 * aggregation.keys.len() as f64
         }
         Sink::Sort { keys, .. } => 4.0 + keys.len() as f64,
-        Sink::Build { .. } => 4.0,
+        Sink::Build { .. } | Sink::Partition { .. } => 4.0,
         Sink::Limit { .. } | Sink::Collect => 1.0,
     }
 }

@@ -19,9 +19,10 @@ use super::query::Query;
 use super::reading::Reading;
 use super::rollup;
 use super::sink::{
-    AggregateSink, BuildSink, CollectSink, Gathered, LimitSink, Receiver, SortSink, in_order, order,
+    AggregateSink, BuildSink, Built, CollectSink, PartitionSink, Gathered, LimitSink, Receiver, SortSink, in_order, order,
 };
 use super::sorted_runs::SortedRuns;
+use super::store::Piece;
 use super::task::{Materialised, Task};
 use super::workers;
 
@@ -43,14 +44,17 @@ pub(crate) fn readings(pipeline: &Pipeline, results: &mut [Materialised]) -> Res
     let readings: Result<Vec<_>> =
         pipeline.branches.iter().map(|branch| reading(branch).map(Arc::new)).collect();
     for probe in pipeline.branches.iter().flat_map(|branch| &branch.probes) {
-        results[probe.build].table = None;
+        results[probe.build] = Materialised::default();
     }
     readings
 }
 
 /// The tables that a branch probes.
 fn tables(branch: &Branch, results: &[Materialised]) -> Result<Vec<Arc<JoinTable>>> {
-    let table = |probe: &Probe| results.get(probe.build).and_then(|result| result.table.clone());
+    let table = |probe: &Probe| match results.get(probe.build) {
+        Some(Materialised::Table(table)) => Some(Arc::clone(table)),
+        _ => None,
+    };
     let tables = branch.probes.iter().map(table).collect::<Option<Vec<_>>>();
     tables.ok_or_else(|| Error::invalid("a join whose table was not built"))
 }
@@ -93,13 +97,35 @@ pub(crate) fn run(
         Sink::Build { spec, side } => {
             let sink = BuildSink::new(query, steps(pipeline)?, spec, *side)?;
             let workers = workers::run(query, readings, tasks, &sink)?;
-            receiver.give_table(query.on_pool(|| sink.finish(workers))?)
+            match query.on_pool(|| sink.finish(workers))? {
+                Built::Table(table) => {
+                    let rows = table.rows() as u64;
+                    receiver.give_side(Materialised::Table(Arc::new(table)), rows)
+                }
+                Built::Divided(divided) => {
+                    tally.spilled("spilled bytes", divided.spilled_bytes);
+                    let rows = rows_of(&divided.parts);
+                    receiver.give_side(Materialised::Divided(divided), rows)
+                }
+            }
+        }
+        Sink::Partition { spec, side, partitioner } => {
+            let sink = PartitionSink::new(query, steps(pipeline)?, spec, *side, partitioner.clone());
+            let workers = workers::run(query, readings, tasks, &sink)?;
+            let (parts, spilled) = query.on_pool(|| sink.finish(workers))?;
+            tally.spilled("spilled bytes", spilled);
+            let rows = rows_of(&parts);
+            receiver.give_side(Materialised::Partitions(parts, spilled), rows)
         }
         Sink::Collect => {
             let sink = CollectSink { steps: steps(pipeline)?, receiver };
             workers::run(query, readings, tasks, &sink).map(|_| ())
         }
     }
+}
+
+fn rows_of(parts: &[Vec<Piece>]) -> u64 {
+    parts.iter().flatten().map(|piece| piece.rows() as u64).sum()
 }
 
 /// The sink of an aggregating pipeline.

@@ -13,11 +13,12 @@ use super::execution::Execution;
 use super::gpu::{self, Lane, Tally};
 use super::lower::{Lowered, lower};
 use super::output::Output;
-use super::pipeline::{Pipeline, Sink};
+use super::partitioned_join::PartitionedJoin;
+use super::pipeline::{Branch, Pipeline, Probe, Sink, Source};
 use super::query::Query;
 use super::reading::Reading;
 use super::sink::Receiver;
-use super::task::{Materialised, Task, split, tasks};
+use super::task::{Materialised, Task, Work, split, tasks};
 use super::workers::caught;
 use crate::place::{Outcome, PipelineReport, Placement, Report, Size, Target, decide};
 use crate::plan::Plan;
@@ -70,7 +71,7 @@ impl Drive<'_> {
             let receiver = if number + 1 == pipelines.len() {
                 Receiver::consumer(self.output, Arc::clone(schema), self.lowered.output.clone())
             } else if matches!(pipeline.sink, Sink::Build { .. }) {
-                Receiver::probe()
+                Receiver::join()
             } else {
                 Receiver::pipeline(self.query)
             };
@@ -89,6 +90,12 @@ impl Drive<'_> {
         results: &mut [Materialised],
         receiver: &Receiver<'_>,
     ) -> Result<()> {
+        let mut divided = None;
+        while let Some(build) = divided_build(divided.as_ref().unwrap_or(pipeline), results) {
+            let before = divided.take().unwrap_or_else(|| pipeline.clone());
+            divided = Some(self.divide(number, before, build, results)?);
+        }
+        let pipeline = divided.as_ref().unwrap_or(pipeline);
         let started = Instant::now();
         let query = self.query;
         let readings = cpu::readings(pipeline, results)?;
@@ -116,9 +123,9 @@ impl Drive<'_> {
         };
         let ran =
             ran.and_then(|()| receiver.seal()).map(|bytes| tally.spilled("result spilled bytes", bytes));
-        drop(tasks);
         let wall = started.elapsed();
-        self.account_joins(pipeline, &readings);
+        self.account_joins(pipeline, &readings, &tasks);
+        drop(tasks);
         let read: Vec<(u64, Option<PruneReport>)> =
             readings.iter().map(|reading| (reading.rows_read(), reading.pruned())).collect();
         drop(readings);
@@ -129,9 +136,62 @@ impl Drive<'_> {
         ran
     }
 
+    /// Cuts what probes a build side that did not fit memory: its branches up to there are run now and kept by partition, and
+    /// one branch takes their place, which joins partition by partition.
+    fn divide(
+        &self,
+        number: usize,
+        pipeline: Pipeline,
+        build: usize,
+        results: &mut [Materialised],
+    ) -> Result<Pipeline> {
+        let Materialised::Divided(divided) = std::mem::take(&mut results[build]) else {
+            return Err(Error::invalid("a build side that is not in partitions"));
+        };
+        let Pipeline { branches, sink, schema, operators } = pipeline;
+        let (mut heads, mut rest, mut probe) = (Vec::new(), Vec::new(), None);
+        for mut branch in branches {
+            match branch.probes.iter().position(|probe| probe.build == build) {
+                None => rest.push(branch),
+                Some(at) => {
+                    let mut after = branch.probes.split_off(at).into_iter();
+                    probe = after.next().map(|joins| (joins, after.collect::<Vec<_>>()));
+                    heads.push(branch);
+                }
+            }
+        }
+        let (Probe { spec, side, schema: joined, step, operator, .. }, probes) =
+            probe.ok_or_else(|| Error::invalid("a build side that nobody probes"))?;
+        let partitioner = divided.partitioner;
+        let kept = Sink::Partition {
+            spec: Arc::clone(&spec),
+            side: side.other(),
+            partitioner: partitioner.clone(),
+        };
+        let head =
+            Pipeline { branches: heads, sink: kept, schema: Arc::clone(&joined), operators: Vec::new() };
+        let receiver = Receiver::join();
+        self.pipeline(number, &head, results, &receiver)?;
+        let Materialised::Partitions(probed, spilled) = receiver.into_result() else {
+            return Err(Error::invalid("a probe side that is not in partitions"));
+        };
+        let parts = (divided.parts, probed);
+        let join = PartitionedJoin::new(self.query, &spec, side, partitioner.as_ref(), parts, operator);
+        join.add_spilled(divided.spilled_bytes + spilled);
+        results[build] = Materialised::Joined(Arc::new(join));
+        let source = Source::Pipeline(build);
+        rest.push(Branch { source, schema: joined, step, probes, ordered: false, operators: Vec::new() });
+        Ok(Pipeline { branches: rest, sink, schema, operators })
+    }
+
     /// Writes into the report what the joins of a pipeline did, over all branches that pass them.
-    fn account_joins(&self, pipeline: &Pipeline, readings: &[Arc<Reading>]) {
+    fn account_joins(&self, pipeline: &Pipeline, readings: &[Arc<Reading>], tasks: &[Task]) {
         let mut report = self.report.lock();
+        for task in tasks {
+            if let Work::Joined { join, .. } = &task.work {
+                join.account(&mut report.operators);
+            }
+        }
         for (branch, reading) in pipeline.branches.iter().zip(readings) {
             for (stage, (probe, table)) in branch.probes.iter().zip(reading.probing().tables()).enumerate() {
                 let join = &mut report.operators[probe.operator];
@@ -206,6 +266,13 @@ impl Drive<'_> {
             stages: tally.stages,
         });
     }
+}
+
+/// The first build side among those that the branches probe which did not fit memory.
+fn divided_build(pipeline: &Pipeline, results: &[Materialised]) -> Option<usize> {
+    let probes = pipeline.branches.iter().flat_map(|branch| &branch.probes);
+    let divided = probes.filter(|probe| matches!(results[probe.build], Materialised::Divided(_)));
+    divided.map(|probe| probe.build).min()
 }
 
 /// The pipelines of a plan as they would be placed.

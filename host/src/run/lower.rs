@@ -184,6 +184,7 @@ impl Cut {
             build: self.pipelines.len() - 1,
             spec: Arc::clone(spec),
             side,
+            schema: Arc::clone(plan.schema()),
             step: Step::of(plan.schema()),
             operator: id,
         };

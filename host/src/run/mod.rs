@@ -18,6 +18,8 @@ mod filter_project;
 mod gpu;
 mod lower;
 mod output;
+mod partitioned_join;
+mod partitions;
 mod pipeline;
 mod probing;
 mod query;

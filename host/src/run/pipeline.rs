@@ -11,6 +11,7 @@ use std::sync::Arc;
 use arrow::datatypes::{Schema, SchemaRef};
 use pilaster_kernels::aggregate::{Aggregate, AggregateSpec, FloatSum, OrderKey};
 use pilaster_kernels::expr::Expr;
+use pilaster_kernels::join::cpu::JoinPartitioner;
 use pilaster_kernels::join::{JoinSpec, Side};
 use pilaster_kernels::sort::SortKey;
 use pilaster_kernels::{Error, Result};
@@ -43,6 +44,8 @@ pub(crate) struct Probe {
     pub(crate) spec: Arc<JoinSpec>,
     /// The side that the table is made of; the branch is the other one.
     pub(crate) side: Side,
+    /// Logical schema of the join.
+    pub(crate) schema: SchemaRef,
     /// Over the join's columns.
     pub(crate) step: Step,
     /// The join among the operators of the report.
@@ -85,6 +88,8 @@ pub(crate) enum Sink {
     Limit { skip: usize, fetch: Option<usize> },
     /// The table of a join over the branches' columns.
     Build { spec: Arc<JoinSpec>, side: Side },
+    /// Rows of one side of a join by partition, where the other side did not fit memory. One partition without a partitioner.
+    Partition { spec: Arc<JoinSpec>, side: Side, partitioner: Option<Arc<JoinPartitioner>> },
     /// All rows, in no order unless a branch has one.
     Collect,
 }
@@ -110,7 +115,7 @@ impl Pipeline {
     pub(crate) fn is_ordered(&self) -> bool {
         match self.sink {
             Sink::Sort { .. } => true,
-            Sink::Aggregate(_) | Sink::Build { .. } => false,
+            Sink::Aggregate(_) | Sink::Build { .. } | Sink::Partition { .. } => false,
             Sink::Limit { .. } | Sink::Collect => self.branches.iter().any(|branch| branch.ordered),
         }
     }

@@ -190,6 +190,7 @@ impl Reading {
                 let chunks = ReadBack::new(pieces.clone(), reserve);
                 Ok((self.counted(Box::new(chunks)), Filtered::No))
             }
+            Work::Joined { join, partition } => Ok((Box::new(join.chunks(*partition)), Filtered::No)),
             Work::Remaining { stage, start, len } => {
                 let (reading, stage, end) = (Arc::clone(self), *stage, start + len);
                 let starts = (*start..end).step_by(rows.max(1));

@@ -76,6 +76,18 @@ impl Store {
         }
     }
 
+    /// Another one of the same query, without rows.
+    pub(crate) fn another(&self) -> Self {
+        Store {
+            results: Arc::clone(&self.results),
+            spill: Arc::clone(&self.spill),
+            batch_rows: self.batch_rows,
+            batch_bytes: self.batch_bytes,
+            idle: Mutex::default(),
+            spilled_bytes: AtomicU64::new(0),
+        }
+    }
+
     /// Keeps the rows of a chunk, in memory if there is room.
     ///
     /// # Errors

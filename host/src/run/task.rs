@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use pilaster_kernels::Result;
 use pilaster_kernels::join::cpu::JoinTable;
+use pilaster_kernels::{Error, Result};
 
 use super::chunk::Chunk;
+use super::partitioned_join::PartitionedJoin;
 use super::pipeline::{Branch, Source};
 use super::reading::Reading;
+use super::sink::Divided;
 use super::store::Piece;
 use crate::plan::BatchSource;
 use crate::scan::{Scan, ScanTask, ScanTasks};
@@ -44,6 +46,11 @@ pub(crate) enum Work {
     Chunks(Vec<Chunk>),
     /// Of an earlier pipeline's result.
     Pieces(Vec<Piece>),
+    /// Of a join whose build side did not fit memory.
+    Joined {
+        join: Arc<PartitionedJoin>,
+        partition: usize,
+    },
     /// Of the build rows that a join of the branch shows once all that it is fed has passed.
     Remaining {
         /// Which of the branch's joins.
@@ -66,7 +73,7 @@ impl Task {
             Work::Partition { .. } => None,
             Work::Chunks(chunks) => Some(chunks.iter().map(|chunk| chunk.rows as u64).sum()),
             Work::Pieces(pieces) => Some(pieces.iter().map(|piece| piece.rows() as u64).sum()),
-            Work::Remaining { .. } => None,
+            Work::Joined { .. } | Work::Remaining { .. } => None,
         }
     }
 
@@ -91,11 +98,23 @@ impl Task {
 }
 
 /// What an earlier pipeline left, with the memory and the files that hold it.
-#[derive(Debug, Default)]
-pub(crate) struct Materialised {
-    pub(crate) pieces: Vec<Piece>,
+#[derive(Debug)]
+pub(crate) enum Materialised {
+    Rows(Vec<Piece>),
     /// Of a join's build side.
-    pub(crate) table: Option<Arc<JoinTable>>,
+    Table(Arc<JoinTable>),
+    /// A join's build side, which did not fit memory.
+    Divided(Divided),
+    /// A join's probe side by partition, and the bytes of it that are on disk.
+    Partitions(Vec<Vec<Piece>>, u64),
+    /// A join of partitions.
+    Joined(Arc<PartitionedJoin>),
+}
+
+impl Default for Materialised {
+    fn default() -> Self {
+        Materialised::Rows(Vec::new())
+    }
 }
 
 /// The pipeline's tasks, in order of rows. Folders and footers prune row groups here; the readings keep count.
@@ -133,8 +152,17 @@ pub(crate) fn tasks(
             }
             Source::Pipeline(below) => {
                 let result = results.get_mut(*below).map(std::mem::take).unwrap_or_default();
-                let runs = stretches(result.pieces, Piece::rows, rows);
-                works.extend(runs.into_iter().map(|pieces| (index, Work::Pieces(pieces))));
+                match result {
+                    Materialised::Joined(join) => {
+                        let work = |partition| (index, Work::Joined { join: Arc::clone(&join), partition });
+                        works.extend((0..join.partitions()).map(work));
+                    }
+                    Materialised::Rows(pieces) => {
+                        let runs = stretches(pieces, Piece::rows, rows);
+                        works.extend(runs.into_iter().map(|pieces| (index, Work::Pieces(pieces))));
+                    }
+                    _ => return Err(Error::invalid("a pipeline over what is no rows")),
+                }
             }
         }
     }

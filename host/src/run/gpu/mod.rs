@@ -124,7 +124,7 @@ pub(super) fn run(
             sort::run(lane, pipeline, readings, tasks, receiver, keys, (*skip, *fetch))
         }
         Sink::Collect => filter::run(lane, pipeline, readings, tasks, receiver),
-        Sink::Limit { .. } | Sink::Build { .. } => {
+        Sink::Limit { .. } | Sink::Build { .. } | Sink::Partition { .. } => {
             super::cpu::run(lane.query, pipeline, readings, tasks, receiver, &mut lane.tally.lock())
         }
     }

@@ -1,11 +1,9 @@
 //! Rows that leave a pipeline as they come.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use arrow::datatypes::SchemaRef;
 use parking_lot::Mutex;
-use pilaster_kernels::join::cpu::JoinTable;
 use pilaster_kernels::{Error, Result};
 
 use super::super::chunk::Chunk;
@@ -28,8 +26,8 @@ enum Target<'a> {
     Consumer { output: &'a Output, schema: SchemaRef, columns: Vec<usize> },
     /// A later pipeline. Pieces with the position of the chunk that they are of.
     Pipeline { store: Store, pieces: Mutex<Vec<(u64, Piece)>> },
-    /// A later pipeline that probes the table of these rows.
-    Probe { table: Mutex<Option<Arc<JoinTable>>> },
+    /// A later pipeline that joins these rows with others.
+    Join { given: Mutex<Materialised> },
 }
 
 impl<'a> Receiver<'a> {
@@ -44,21 +42,21 @@ impl<'a> Receiver<'a> {
         Receiver { target, rows: AtomicU64::new(0) }
     }
 
-    /// A receiver of a join's table.
-    pub(crate) fn probe() -> Self {
-        Receiver { target: Target::Probe { table: Mutex::default() }, rows: AtomicU64::new(0) }
+    /// A receiver of a side of a join.
+    pub(crate) fn join() -> Self {
+        Receiver { target: Target::Join { given: Mutex::default() }, rows: AtomicU64::new(0) }
     }
 
-    /// Hands a table on.
+    /// Hands `rows` rows of a side of a join on, as the join takes them.
     ///
     /// # Errors
-    /// Where the receiver wants rows.
-    pub(crate) fn give_table(&self, made: JoinTable) -> Result<()> {
-        let Target::Probe { table } = &self.target else {
-            return Err(Error::invalid("a join's table in place of rows"));
+    /// Where the receiver wants rows one by one.
+    pub(crate) fn give_side(&self, side: Materialised, rows: u64) -> Result<()> {
+        let Target::Join { given } = &self.target else {
+            return Err(Error::invalid("a side of a join in place of rows"));
         };
-        self.rows.store(made.rows() as u64, Ordering::Relaxed);
-        *table.lock() = Some(Arc::new(made));
+        self.rows.store(rows, Ordering::Relaxed);
+        *given.lock() = side;
         Ok(())
     }
 
@@ -82,7 +80,7 @@ impl<'a> Receiver<'a> {
                 pieces.lock().extend(kept.map(|piece| (position, piece)));
                 Ok(())
             }
-            Target::Probe { .. } => Err(Error::invalid("rows in place of a join's table")),
+            Target::Join { .. } => Err(Error::invalid("rows in place of a side of a join")),
         }
     }
 
@@ -97,21 +95,21 @@ impl<'a> Receiver<'a> {
     /// [`Error::Io`].
     pub(crate) fn seal(&self) -> Result<u64> {
         match &self.target {
-            Target::Consumer { .. } | Target::Probe { .. } => Ok(0),
+            Target::Consumer { .. } | Target::Join { .. } => Ok(0),
             Target::Pipeline { store, .. } => store.seal().map(|()| store.spilled_bytes()),
         }
     }
 
-    /// What a later pipeline reads: a table, or rows in the order of the chunks' positions where they have one, else as they came.
+    /// What a later pipeline reads: a side of a join, or rows in the order of the chunks' positions where they have one, else as they came.
     pub(crate) fn into_result(self) -> Materialised {
         match self.target {
             Target::Consumer { .. } => Materialised::default(),
             Target::Pipeline { pieces, .. } => {
                 let mut pieces = pieces.into_inner();
                 pieces.sort_by_key(|(position, _)| *position);
-                Materialised { pieces: pieces.into_iter().map(|(_, piece)| piece).collect(), table: None }
+                Materialised::Rows(pieces.into_iter().map(|(_, piece)| piece).collect())
             }
-            Target::Probe { table } => Materialised { pieces: Vec::new(), table: table.into_inner() },
+            Target::Join { given } => given.into_inner(),
         }
     }
 }
