@@ -19,7 +19,8 @@ use super::query::Query;
 use super::reading::Reading;
 use super::rollup;
 use super::sink::{
-    AggregateSink, BuildSink, Built, CollectSink, PartitionSink, Gathered, LimitSink, Receiver, SortSink, in_order, order,
+    AggregateSink, BuildSink, CollectSink, Gathered, LimitSink, PartitionSink, Receiver, SortSink, in_order,
+    order,
 };
 use super::sorted_runs::SortedRuns;
 use super::store::Piece;
@@ -97,17 +98,16 @@ pub(crate) fn run(
         Sink::Build { spec, side } => {
             let sink = BuildSink::new(query, steps(pipeline)?, spec, *side)?;
             let workers = workers::run(query, readings, tasks, &sink)?;
-            match query.on_pool(|| sink.finish(workers))? {
-                Built::Table(table) => {
-                    let rows = table.rows() as u64;
-                    receiver.give_side(Materialised::Table(Arc::new(table)), rows)
-                }
-                Built::Divided(divided) => {
+            let built = query.on_pool(|| sink.finish(workers))?;
+            let rows = match &built {
+                Materialised::Table(table) => table.rows() as u64,
+                Materialised::Divided(divided) => {
                     tally.spilled("spilled bytes", divided.spilled_bytes);
-                    let rows = rows_of(&divided.parts);
-                    receiver.give_side(Materialised::Divided(divided), rows)
+                    rows_of(&divided.parts)
                 }
-            }
+                _ => 0,
+            };
+            receiver.give_side(built, rows)
         }
         Sink::Partition { spec, side, partitioner } => {
             let sink = PartitionSink::new(query, steps(pipeline)?, spec, *side, partitioner.clone());

@@ -163,11 +163,8 @@ impl Drive<'_> {
         let (Probe { spec, side, schema: joined, step, operator, .. }, probes) =
             probe.ok_or_else(|| Error::invalid("a build side that nobody probes"))?;
         let partitioner = divided.partitioner;
-        let kept = Sink::Partition {
-            spec: Arc::clone(&spec),
-            side: side.other(),
-            partitioner: partitioner.clone(),
-        };
+        let kept =
+            Sink::Partition { spec: Arc::clone(&spec), side: side.other(), partitioner: partitioner.clone() };
         let head =
             Pipeline { branches: heads, sink: kept, schema: Arc::clone(&joined), operators: Vec::new() };
         let receiver = Receiver::join();

@@ -62,15 +62,8 @@ impl FilterProject {
         self.compacted(&chunk, &selection)
     }
 
-    /// As [`FilterProject::apply`], for whoever takes a selection: where nothing is computed, no row is copied.
-    ///
-    /// # Errors
-    /// Those of the expressions.
-    pub(crate) fn select(&self, chunk: &Chunk, filtered: Filtered) -> Result<Selected> {
-        self.selected(chunk, self.kept(chunk, filtered)?)
-    }
-
-    /// The step's columns for rows that [`FilterProject::kept`] has found, or some of them.
+    /// As [`FilterProject::apply`], for whoever takes a selection, of rows that [`FilterProject::kept`] has found, or some of
+    /// them: where nothing is computed, no row is copied.
     ///
     /// # Errors
     /// Those of the expressions.

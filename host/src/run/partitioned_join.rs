@@ -218,8 +218,13 @@ impl PartitionChunks {
         let right = self.cut(&part.right, Side::Right, &partitioner)?;
         drop(part);
         self.open.extend(left.into_iter().zip(right).map(|(left, right)| {
-            let mut part =
-                Part { left, right, partitioner: Some(Arc::clone(&partitioner)), hot: false, pieces_of: None };
+            let mut part = Part {
+                left,
+                right,
+                partitioner: Some(Arc::clone(&partitioner)),
+                hot: false,
+                pieces_of: None,
+            };
             part.hot = rows_of(part.of(self.join.side)) * 10 > before * HOT_TENTHS;
             part
         }));

@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use pilaster_kernels::join::cpu::{BuildWorker, JoinBuild, JoinPartitioner, JoinTable};
+use pilaster_kernels::join::cpu::{BuildWorker, JoinBuild, JoinPartitioner};
 use pilaster_kernels::join::{JoinSpec, OutputColumn, Side};
 use pilaster_kernels::memory::Grant;
 use pilaster_kernels::{Error, Result};
@@ -16,7 +16,7 @@ use super::super::partitions::{PartitionStore, Uncut};
 use super::super::query::Query;
 use super::super::reading::Filtered;
 use super::super::store::{Piece, Store};
-use super::super::task::Task;
+use super::super::task::{Materialised, Task};
 use super::super::workers::{Flow, Sinking};
 use crate::memory::Budget;
 
@@ -40,14 +40,12 @@ pub(crate) struct BuildSink<'a> {
 /// A worker's rows.
 pub(crate) enum Building {
     /// For a table; the rows once more, as shares of the same arrays, for partitions if there is to be none.
-    Table { worker: BuildWorker, rows: Vec<Chunk>, beside: Grant },
+    Table {
+        worker: BuildWorker,
+        rows: Vec<Chunk>,
+        beside: Grant,
+    },
     Partitions(Uncut),
-}
-
-/// A build side, complete.
-pub(crate) enum Built {
-    Table(JoinTable),
-    Divided(Divided),
 }
 
 /// A build side that exceeded the budget.
@@ -91,7 +89,7 @@ impl<'a> BuildSink<'a> {
     ///
     /// # Errors
     /// Those of [`JoinBuild::finish`]; [`Error::Io`].
-    pub(crate) fn finish(self, workers: Vec<Building>) -> Result<Built> {
+    pub(crate) fn finish(self, workers: Vec<Building>) -> Result<Materialised> {
         if self.over.load(Ordering::Relaxed) {
             return self.divided(workers);
         }
@@ -109,7 +107,7 @@ impl<'a> BuildSink<'a> {
         if !self.over.load(Ordering::Relaxed) || !self.divides() {
             match self.build.finish(building) {
                 Err(Error::OutOfMemory { .. }) if self.divides() => {}
-                built => return built.map(Built::Table),
+                built => return built.map(|table| Materialised::Table(Arc::new(table))),
             }
         } else {
             drop(building);
@@ -120,7 +118,7 @@ impl<'a> BuildSink<'a> {
         self.divided(workers)
     }
 
-    fn divided(self, workers: Vec<Building>) -> Result<Built> {
+    fn divided(self, workers: Vec<Building>) -> Result<Materialised> {
         workers.into_par_iter().try_for_each(|worker| {
             let mut uncut = match worker {
                 Building::Partitions(uncut) => uncut,
@@ -131,7 +129,7 @@ impl<'a> BuildSink<'a> {
         self.store();
         let store = self.store.into_inner().ok_or_else(|| Error::invalid("a build side without rows"))?;
         let (parts, spilled_bytes) = store.finish()?;
-        Ok(Built::Divided(Divided { partitioner: self.partitioner, parts, spilled_bytes }))
+        Ok(Materialised::Divided(Divided { partitioner: self.partitioner, parts, spilled_bytes }))
     }
 
     /// A worker's rows on their way to partitions, and its share of the table gone.

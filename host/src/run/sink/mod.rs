@@ -8,7 +8,7 @@ mod partition;
 mod sort;
 
 pub(crate) use aggregate::{AggregateSink, Tables};
-pub(crate) use build::{BuildSink, Built, Divided};
+pub(crate) use build::{BuildSink, Divided};
 pub(crate) use collect::{CollectSink, Receiver};
 pub(crate) use limit::LimitSink;
 pub(crate) use partition::PartitionSink;
