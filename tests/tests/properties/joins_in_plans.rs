@@ -1,13 +1,14 @@
 //! Joins through a session: chains of two, below unions, above filters, over sources of every kind, on any build side.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use arrow::array::{ArrayRef, RecordBatch};
 use arrow::compute::cast;
 use arrow::datatypes::{DataType, SchemaRef};
 use pilaster::join::{JoinKey, JoinSpec, JoinType, Side};
 use pilaster::plan::{BatchSource, Join, MemorySource, Plan};
-use pilaster::{Session, SessionConfig};
+use pilaster::{Error, Report, Session, SessionConfig};
 use pilaster_kernels::Result;
 use pilaster_kernels::expr::{CompareOp, Expr};
 use pilaster_tests::compare::{self, Got, Order};
@@ -123,9 +124,16 @@ impl Case {
         Ok(table)
     }
 
-    fn judge(&self, session: &Session) -> std::result::Result<(), String> {
+    /// Runs the plan and judges its rows, unless memory was refused.
+    fn judge(&self, session: &Session) -> std::result::Result<Report, String> {
         let plan = self.plan().map_err(|error| format!("no plan: {error}"))?;
-        let result = session.collect(&plan).map(|(batches, _)| batches);
+        let (result, report) = match session.collect(&plan) {
+            Ok((batches, report)) => (Ok(batches), report),
+            Err(error) => (Err(error), Report::default()),
+        };
+        if matches!(result, Err(Error::OutOfMemory { .. })) {
+            return Ok(report);
+        }
         let schema = Arc::clone(plan.schema());
         let got = result.map(|batches| Got::batches(&schema, &batches));
         let mut expected = self.expected();
@@ -133,9 +141,9 @@ impl Case {
             table.types = schema.fields().iter().map(|field| field.data_type().clone()).collect();
         }
         if expected.is_err() && got.is_ok() && self.may_pass_over_rows() {
-            return Ok(());
+            return Ok(report);
         }
-        compare::outcome(&expected, &got, Order::Open)
+        compare::outcome(&expected, &got, Order::Open).map(|()| report)
     }
 
     /// A row that has a partner need not look at its other candidates, and nothing is read for a table without rows: the
@@ -201,7 +209,13 @@ fn sessions(change: impl Fn(&mut SessionConfig)) -> [Session; 3] {
 }
 
 fn agrees(name: &str, cases: u32, sessions: &[Session]) {
-    check(name, cases, &any_case(65), |case| sessions.iter().try_for_each(|session| case.judge(session)));
+    check(name, cases, &any_case(65), |case| {
+        let judged = |session| match case.judge(session)? {
+            report if case.expected().is_ok() && !report.executed => Err("memory was refused".to_owned()),
+            _ => Ok(()),
+        };
+        sessions.iter().try_for_each(judged)
+    });
     assert!(sessions.iter().all(|session| session.reserved_host_bytes() == 0), "memory is given back");
 }
 
@@ -214,4 +228,27 @@ fn random_joins_in_plans_with_any_number_of_threads() {
 #[test]
 fn random_joins_in_plans_row_by_row() {
     agrees("joins in plans, chunks of one row, CPU", 60, &sessions(|config| config.cpu_batch_rows = 1));
+}
+
+/// Budgets that some builds exceed: partitions on disk, cut again, one key in pieces; or the error that says so.
+#[test]
+fn random_joins_in_plans_in_little_memory() {
+    let limits = [16_000u64, 60_000, 200_000];
+    let sessions =
+        limits.map(|bytes| session(|config| (config.threads, config.host_memory_limit_bytes) = (2, bytes)));
+    let (divided, refused) = (AtomicUsize::new(0), AtomicUsize::new(0));
+    check("joins in plans in little memory, CPU", 120, &any_case(257), |case| {
+        for session in &sessions {
+            let report = case.judge(session)?;
+            let details = report.operators.iter().flat_map(|operator| &operator.details);
+            if details.into_iter().any(|(name, _)| name == "partitions") {
+                divided.fetch_add(1, Ordering::Relaxed);
+            }
+            refused.fetch_add(usize::from(!report.executed), Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    let (divided, refused) = (divided.into_inner(), refused.into_inner());
+    assert!(divided > 20, "{divided} joins were divided, {refused} refused");
+    assert!(sessions.iter().all(|session| session.reserved_host_bytes() == 0), "memory is given back");
 }

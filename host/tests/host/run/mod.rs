@@ -4,6 +4,7 @@ mod encoded;
 mod gpu;
 mod gpu_budgets;
 mod grouping;
+mod joins;
 mod operators;
 mod session;
 mod spill;

@@ -30,7 +30,7 @@ fn many_groups(rows: i64) -> Plan {
 }
 
 /// A session that spills into `folder`.
-fn limited(threads: usize, bytes: u64, folder: &std::path::Path) -> Session {
+pub fn limited(threads: usize, bytes: u64, folder: &std::path::Path) -> Session {
     let config = SessionConfig {
         backend: BackendChoice::Cpu,
         threads,
@@ -47,7 +47,7 @@ fn files(folder: &std::path::Path) -> usize {
 }
 
 /// Runs a plan in a budget: something was spilled, the budget was held, nothing is left.
-fn in_budget(plan: &Plan, threads: usize, bytes: u64) -> (Vec<RecordBatch>, pilaster::Report) {
+pub fn in_budget(plan: &Plan, threads: usize, bytes: u64) -> (Vec<RecordBatch>, pilaster::Report) {
     let folder = tempfile::tempdir().unwrap();
     let session = limited(threads, bytes, folder.path());
     let (batches, report) = session.collect(plan).unwrap();
