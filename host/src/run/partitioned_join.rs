@@ -318,8 +318,9 @@ impl Current {
             if !self.table.has_remaining() || self.remaining >= self.table.rows() {
                 return Ok(None);
             }
-            let batch = self.table.remaining(self.remaining, limit)?;
-            self.remaining += limit;
+            let len = self.table.remaining_rows(self.remaining, limit).max(1);
+            let batch = self.table.remaining(self.remaining, len)?;
+            self.remaining += len;
             if batch.rows > 0 {
                 return Ok(Some(batch));
             }

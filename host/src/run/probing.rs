@@ -66,15 +66,19 @@ impl Probing {
         self.stages[stage].rows.load(Ordering::Relaxed)
     }
 
-    /// Rows that join number `stage` shows after all probes.
+    /// Of at most `len` build rows from `start`, at least one, those that join number `stage` shows after all probes; and of how
+    /// many that is: long rows come in smaller chunks.
     ///
     /// # Errors
     /// Those of [`JoinTable::remaining`].
-    pub(crate) fn remaining(&self, stage: usize, start: usize, len: usize) -> Result<Chunk> {
+    pub(crate) fn remaining(&self, stage: usize, start: usize, len: usize) -> (usize, Result<Chunk>) {
         let Stage { table, rows, .. } = &self.stages[stage];
-        let batch = table.remaining(start, len)?;
-        rows.fetch_add(batch.rows as u64, Ordering::Relaxed);
-        Ok(Chunk::new(batch.columns, batch.rows))
+        let len = table.remaining_rows(start, len).max(1);
+        let chunk = table.remaining(start, len).map(|batch| {
+            rows.fetch_add(batch.rows as u64, Ordering::Relaxed);
+            Chunk::new(batch.columns, batch.rows)
+        });
+        (len, chunk)
     }
 
     /// True where no row of the source, nor one that an earlier join shows after all probes, makes a difference to what

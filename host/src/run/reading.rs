@@ -192,10 +192,13 @@ impl Reading {
             }
             Work::Joined { join, partition } => Ok((Box::new(join.chunks(*partition)), Filtered::No)),
             Work::Remaining { stage, start, len } => {
-                let (reading, stage, end) = (Arc::clone(self), *stage, start + len);
-                let starts = (*start..end).step_by(rows.max(1));
-                let chunks = starts
-                    .map(move |start| reading.probing.remaining(stage, start, rows.max(1).min(end - start)));
+                let (reading, stage, mut next, end) = (Arc::clone(self), *stage, *start, start + len);
+                let chunks = std::iter::from_fn(move || {
+                    let left = rows.max(1).min(end - next);
+                    let (len, chunk) = (left > 0).then(|| reading.probing.remaining(stage, next, left))?;
+                    next += len;
+                    Some(chunk)
+                });
                 Ok((Box::new(chunks), Filtered::No))
             }
         }

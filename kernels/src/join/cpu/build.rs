@@ -159,8 +159,14 @@ impl JoinBuild {
         let domain = layout.greatest + 2;
         let dense = domain <= 1 << DIRECT_BITS || domain <= (rows.saturating_mul(DIRECT_SHARE)) as u128;
         if self.settings.direct && dense {
-            let (values, lists) = self.direct(input, &words, domain as usize, grant)?;
-            return Ok(Made { table: Table::Direct(values), lists, keys: Keys::Exact(layout) });
+            match self.direct(input, &words, domain as usize, grant) {
+                Ok((values, lists)) => {
+                    return Ok(Made { table: Table::Direct(values), lists, keys: Keys::Exact(layout) });
+                }
+                // A domain of few keys may have no room where their slots have.
+                Err(Error::OutOfMemory { .. }) => {}
+                Err(error) => return Err(error),
+            }
         }
         let (slots, lists) = self.slots::<u64>(input, &words, rows, grant)?;
         Ok(Made { table: Table::Narrow(slots), lists, keys: Keys::Exact(layout) })
