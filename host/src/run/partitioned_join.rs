@@ -33,8 +33,7 @@ const DEEPER_BITS: u32 = 4;
 /// A partition that keeps more than so many tenths of its rows when it is cut has a hot key.
 const HOT_TENTHS: usize = 8;
 
-/// Of a worker's share: what it gathers before it cuts, and what a piece of a side holds without its table.
-const UNCUT_SHARE: u64 = 8;
+/// Of a worker's share: what a piece of a side holds without its table.
 const PIECE_SHARE: u64 = 3;
 
 /// Both sides by partition.
@@ -232,9 +231,9 @@ impl PartitionChunks {
     }
 
     fn cut(&self, pieces: &[Piece], side: Side, by: &Arc<JoinPartitioner>) -> Result<Vec<Vec<Piece>>> {
-        let (spec, full) = (&self.join.spec, self.join.worker_bytes / UNCUT_SHARE);
-        let store = self.join.store.another();
-        let store = PartitionStore::new(store, Some(Arc::clone(by)), spec, side, self.reserve(), full);
+        let PartitionedJoin { spec, store, worker_bytes, .. } = &*self.join;
+        let (by, memory) = (Some(Arc::clone(by)), self.reserve());
+        let store = PartitionStore::new(store.another(), by, spec, side, memory, *worker_bytes);
         let mut uncut = store.uncut();
         for chunk in ReadBack::new(pieces.to_vec(), self.host()) {
             self.join.cancel.check()?;

@@ -12,6 +12,9 @@ use pilaster_kernels::memory::{Grant, Reserve};
 use super::chunk::Chunk;
 use super::store::{Piece, Store};
 
+/// Of a worker's share of the budget: rows that are gathered before they are cut.
+const UNCUT_SHARE: u64 = 8;
+
 /// Who keeps the rows of a side. Without a partitioner all of them are one partition.
 pub(crate) struct PartitionStore {
     store: Store,
@@ -32,14 +35,14 @@ pub(crate) struct Uncut {
 }
 
 impl PartitionStore {
-    /// A store of rows of `side` in `store`; what writers gather is taken from `memory`.
+    /// A store of rows of `side` in `store`; what writers gather is taken from `memory`, of which each may have `worker_bytes`.
     pub(crate) fn new(
         store: Store,
         partitioner: Option<Arc<JoinPartitioner>>,
         spec: &JoinSpec,
         side: Side,
         memory: Arc<dyn Reserve>,
-        full_bytes: u64,
+        worker_bytes: u64,
     ) -> Self {
         let types = match side {
             Side::Left => &spec.left,
@@ -52,7 +55,7 @@ impl PartitionStore {
             side,
             schema: schema_of(types),
             memory,
-            full_bytes,
+            full_bytes: (worker_bytes / UNCUT_SHARE).max(1),
             partitions: (0..count).map(|_| Mutex::default()).collect(),
         }
     }

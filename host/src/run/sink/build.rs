@@ -20,9 +20,6 @@ use super::super::task::{Materialised, Task};
 use super::super::workers::{Flow, Sinking};
 use crate::memory::Budget;
 
-/// Of a worker's share of the budget: rows that are gathered before they are cut into partitions.
-const UNCUT_SHARE: u64 = 8;
-
 pub(crate) struct BuildSink<'a> {
     query: &'a Query,
     steps: Vec<FilterProject>,
@@ -144,10 +141,10 @@ impl<'a> BuildSink<'a> {
 
     fn store(&self) -> &PartitionStore {
         self.store.get_or_init(|| {
-            let share = self.memory.limit_bytes() / self.query.threads() as u64 / UNCUT_SHARE;
+            let share = self.memory.limit_bytes() / self.query.threads() as u64;
             let (store, partitioner) = (Store::new(self.query), self.partitioner.clone());
             let memory = Arc::clone(&self.memory) as _;
-            PartitionStore::new(store, partitioner, &self.spec, self.side, memory, share.max(1))
+            PartitionStore::new(store, partitioner, &self.spec, self.side, memory, share)
         })
     }
 

@@ -15,9 +15,6 @@ use super::super::store::{Piece, Store};
 use super::super::task::Task;
 use super::super::workers::{Flow, Sinking};
 
-/// Of a worker's share of the budget: rows that are gathered before they are cut into partitions.
-const UNCUT_SHARE: u64 = 8;
-
 pub(crate) struct PartitionSink {
     steps: Vec<FilterProject>,
     store: PartitionStore,
@@ -32,8 +29,8 @@ impl PartitionSink {
         partitioner: Option<Arc<JoinPartitioner>>,
     ) -> Self {
         let memory = query.operator_budget();
-        let share = memory.limit_bytes() / query.threads() as u64 / UNCUT_SHARE;
-        let store = PartitionStore::new(Store::new(query), partitioner, spec, side, memory, share.max(1));
+        let share = memory.limit_bytes() / query.threads() as u64;
+        let store = PartitionStore::new(Store::new(query), partitioner, spec, side, memory, share);
         PartitionSink { steps, store }
     }
 
