@@ -189,6 +189,15 @@ fn deltas(c: &mut Criterion) {
         read(&mut out);
         assert_eq!(out, values);
         run(&mut group, "i64", width, VALUES * 8, || read(black_box(&mut out)));
+        let mut appended = Vec::with_capacity(VALUES);
+        let append = |out: &mut Vec<u64>| {
+            out.clear();
+            let mut delta = Delta::new(bytes.clone()).unwrap();
+            (0..VALUES).step_by(BLOCK).for_each(|_| delta.append_u64(BLOCK, out).unwrap());
+        };
+        append(&mut appended);
+        assert!(appended.iter().zip(&values).all(|(&a, &b)| a as i64 == b));
+        run(&mut group, "u64 appended", width, VALUES * 8, || append(black_box(&mut appended)));
         if width > 28 {
             continue;
         }
@@ -201,6 +210,15 @@ fn deltas(c: &mut Criterion) {
         read(&mut out);
         assert!(out.iter().zip(&values).all(|(&a, &b)| a == b as i32));
         run(&mut group, "i32", width, VALUES * 4, || read(black_box(&mut out)));
+        let mut appended = Vec::with_capacity(VALUES);
+        let append = |out: &mut Vec<u32>| {
+            out.clear();
+            let mut delta = Delta::new(bytes.clone()).unwrap();
+            (0..VALUES).step_by(BLOCK).for_each(|_| delta.append_u32(BLOCK, out).unwrap());
+        };
+        append(&mut appended);
+        assert!(appended.iter().zip(&values).all(|(&a, &b)| a == b as u32));
+        run(&mut group, "u32 appended", width, VALUES * 4, || append(black_box(&mut appended)));
     }
 }
 

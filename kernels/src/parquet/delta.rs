@@ -13,8 +13,8 @@ use arrow::buffer::Buffer;
 
 use super::{Malformed, bits};
 use crate::simd::level::Level;
-use crate::simd::prefix::{Packed, append_sums_i32, append_sums_i64, sum_i32, sum_i64};
-use crate::simd::unpack::{self, unpack};
+use crate::simd::prefix::{Packed, append_sums_i32, append_sums_i64, sum_i32, sums_i32, sums_i64};
+use crate::simd::unpack;
 
 #[cfg(test)]
 pub(crate) mod tests;
@@ -39,7 +39,7 @@ pub struct Delta {
     min_delta: i64,
     /// Place of the current block's widths not yet used.
     widths: std::ops::Range<usize>,
-    /// The current miniblock: its first byte, its width, values read and left.
+    /// The current miniblock, or several of one width: the first byte, the width, values read and left.
     start: usize,
     width: u32,
     read: usize,
@@ -126,16 +126,12 @@ impl Delta {
             Piece::Deltas { step, deltas } => {
                 let out = &mut out[done..done + deltas.len];
                 match deltas.width {
-                    0..=32 => unpack::<u32>(
-                        level,
-                        deltas.bytes,
-                        deltas.first,
-                        deltas.width,
-                        bytemuck::cast_slice_mut(out),
-                    ),
-                    _ => wide(level, deltas, |i, wide| out[i] = wide as i32),
+                    0..=32 => sums_i32(level, &mut value, step as i32, deltas, out),
+                    _ => {
+                        wide(level, deltas, |i, wide| out[i] = wide as i32);
+                        sum_i32(level, &mut value, step as i32, out);
+                    }
                 }
-                sum_i32(level, &mut value, step as i32, out);
                 done += deltas.len;
             }
         });
@@ -155,10 +151,9 @@ impl Delta {
                 out[done] = value;
                 done += 1;
             }
-            Piece::Deltas { step, deltas: Packed { bytes, first, width, len } } => {
-                let out = &mut out[done..done + len];
-                unpack::<u64>(level, bytes, first, width, bytemuck::cast_slice_mut(out));
-                sum_i64(level, &mut value, step, out);
+            Piece::Deltas { step, deltas } => {
+                let len = deltas.len;
+                sums_i64(level, &mut value, step, deltas, &mut out[done..done + len]);
                 done += len;
             }
         });
@@ -221,7 +216,21 @@ impl Delta {
         Ok(())
     }
 
-    /// Calls `each` with the next `len` values, of one miniblock at a time.
+    /// Where the stream ends, as [`Delta::end`] says once all is read: goes by the widths and unpacks nothing.
+    ///
+    /// # Errors
+    /// As for [`Delta::read_i32`] of all that is left.
+    pub fn find_end(&self) -> Result<usize, Malformed> {
+        let mut rest = self.clone();
+        rest.left -= usize::from(!rest.first_read && rest.left > 0) + rest.available;
+        while rest.left > 0 {
+            rest.miniblock()?;
+            rest.left -= rest.available;
+        }
+        Ok(rest.next)
+    }
+
+    /// Calls `each` with the next `len` values, of one [`Delta::miniblock`] at a time.
     fn pieces(&mut self, len: usize, mut each: impl FnMut(Piece<'_>)) -> Result<(), Malformed> {
         if len > self.left {
             return Err(early());
@@ -249,7 +258,7 @@ impl Delta {
         Ok(())
     }
 
-    /// Goes to the next miniblock.
+    /// Goes to the next miniblock, or the next ones of a block.
     fn miniblock(&mut self) -> Result<(), Malformed> {
         if self.widths.is_empty() {
             self.min_delta = zigzag(varint(&self.bytes, &mut self.next)?);
@@ -261,15 +270,23 @@ impl Delta {
         if width > 64 {
             return Err(Malformed::new("delta width over 64"));
         }
-        let values = self.miniblock_len.min(self.left);
-        let bytes = bits::packed_len(self.miniblock_len, width).unwrap_or(usize::MAX);
-        let needed = bits::packed_len(values, width).unwrap_or(usize::MAX);
         let there = self.bytes.len() - self.next;
-        if needed > there {
+        let packed_len = |len| bits::packed_len(len, width).unwrap_or(usize::MAX);
+        // Those that follow with the same width lie as if they were one: there is less to set up.
+        let mut len = self.miniblock_len;
+        while len < self.left
+            && self.widths.clone().next().is_some_and(|place| u32::from(self.bytes[place]) == width)
+            && packed_len(len + self.miniblock_len) <= there
+        {
+            self.widths.next();
+            len += self.miniblock_len;
+        }
+        let values = len.min(self.left);
+        if packed_len(values) > there {
             return Err(early());
         }
         self.start = self.next;
-        self.next += bytes.min(there);
+        self.next += packed_len(len).min(there);
         self.width = width;
         self.read = 0;
         self.available = values;

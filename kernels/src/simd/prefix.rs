@@ -7,8 +7,11 @@
 //! Bytes moved per value: its size, read and written, in place in the first-level cache; where differences are unpacked in the
 //! same loop, only written.
 
+use std::mem::MaybeUninit;
+
 use super::level::Level;
-use super::unpack::append;
+use super::room;
+use super::unpack::unpack_to;
 
 #[cfg(test)]
 mod tests;
@@ -53,8 +56,26 @@ pub(crate) fn sum_i32(level: Level, value: &mut i32, step: i32, deltas: &mut [i3
     }
 }
 
-/// Appends `len` values: each is the one before, at first `value`, plus `step` plus the next of the differences `first..`, packed
-/// in `width` bits, 0 to 64. `value` becomes the last of them.
+/// Unpacks and sums in one loop: `out[i]` becomes `value` plus the first `i + 1` of the differences, packed in 0 to 64 bits, plus
+/// `i + 1` times `step`; `value` becomes the last of them.
+///
+/// # Panics
+/// Where `out` is not as long as there are differences.
+#[inline]
+pub(crate) fn sums_i64(level: Level, value: &mut i64, step: i64, packed: Packed<'_>, out: &mut [i64]) {
+    // SAFETY: only values are written.
+    write_sums_i64(level, value, step, packed, unsafe { room::over(bytemuck::cast_slice_mut(out)) });
+}
+
+/// As [`sums_i64`], differences of 0 to 32 bits.
+#[inline]
+pub(crate) fn sums_i32(level: Level, value: &mut i32, step: i32, packed: Packed<'_>, out: &mut [i32]) {
+    // SAFETY: only values are written.
+    write_sums_i32(level, value, step, packed, unsafe { room::over(bytemuck::cast_slice_mut(out)) });
+}
+
+/// As [`sums_i64`], at the end of `out`.
+#[inline]
 pub(crate) fn append_sums_i64(
     level: Level,
     value: &mut i64,
@@ -62,18 +83,14 @@ pub(crate) fn append_sums_i64(
     packed: Packed<'_>,
     out: &mut Vec<u64>,
 ) {
-    let Packed { bytes, first, width, len } = packed;
-    let before = out.len();
-    #[cfg(target_arch = "x86_64")]
-    if level.avx512() && width > 0 {
-        // SAFETY: the level is proof that the CPU has the features.
-        return unsafe { avx512::append_sums_i64(value, step, packed, out) };
-    }
-    append(level, bytes, first, width, len, out);
-    sum_i64(level, value, step, bytemuck::cast_slice_mut(&mut out[before..]));
+    let (before, len) = (out.len(), packed.len);
+    write_sums_i64(level, value, step, packed, room::behind(out, len));
+    // SAFETY: all of the room was written.
+    unsafe { out.set_len(before + len) };
 }
 
-/// As [`append_sums_i64`], differences of 0 to 32 bits.
+/// As [`sums_i32`], at the end of `out`.
+#[inline]
 pub(crate) fn append_sums_i32(
     level: Level,
     value: &mut i32,
@@ -81,16 +98,39 @@ pub(crate) fn append_sums_i32(
     packed: Packed<'_>,
     out: &mut Vec<u32>,
 ) {
-    let Packed { bytes, first, width, len } = packed;
-    let before = out.len();
-    #[cfg(target_arch = "x86_64")]
-    if level.avx512() && width > 0 {
-        // SAFETY: the level is proof that the CPU has the features.
-        return unsafe { avx512::append_sums_i32(value, step, packed, out) };
-    }
-    append(level, bytes, first, width, len, out);
-    sum_i32(level, value, step, bytemuck::cast_slice_mut(&mut out[before..]));
+    let (before, len) = (out.len(), packed.len);
+    write_sums_i32(level, value, step, packed, room::behind(out, len));
+    // SAFETY: all of the room was written.
+    unsafe { out.set_len(before + len) };
 }
+
+macro_rules! write_sums {
+    ($name:ident, $value:ty, $word:ty, $sum:ident) => {
+        /// Writes all of `out`.
+        #[inline]
+        fn $name(
+            level: Level,
+            value: &mut $value,
+            step: $value,
+            packed: Packed<'_>,
+            out: &mut [MaybeUninit<$word>],
+        ) {
+            assert_eq!(out.len(), packed.len);
+            #[cfg(target_arch = "x86_64")]
+            if level.avx512() {
+                // SAFETY: the level is proof that the CPU has the features.
+                *value = unsafe { avx512::$name(*value, step, packed, out) };
+                return;
+            }
+            let Packed { bytes, first, width, .. } = packed;
+            unpack_to(level, bytes, first, width, out);
+            // SAFETY: all of `out` was written.
+            $sum(level, value, step, bytemuck::cast_slice_mut(unsafe { room::written(out) }));
+        }
+    };
+}
+write_sums!(write_sums_i64, i64, u64, sum_i64);
+write_sums!(write_sums_i32, i32, u32, sum_i32);
 
 /// Bit-packed numbers.
 #[derive(Debug, Clone, Copy)]
@@ -108,52 +148,58 @@ pub(crate) struct Packed<'a> {
 #[cfg(target_arch = "x86_64")]
 mod avx512 {
     use std::arch::x86_64::*;
+    use std::mem::MaybeUninit;
 
     use super::Packed;
-    use crate::simd::room;
     use crate::simd::unpack::avx512::{mapped_u32, mapped_u64};
 
-    macro_rules! append_sums {
-        ($name:ident, $value:ty, $word:ty, $mapped:ident, $set1:ident, $add:ident, $within:ident, $last:expr) => {
+    macro_rules! write_sums {
+        ($name:ident, $value:ty, $word:ty, $mapped:ident, $set1:ident, $add:ident, $within:ident, $lane:ident, $low:ident) => {
+            /// The last value; it goes by registers, since a load from behind a vector's store waits for it.
             #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi2")]
-            pub(super) fn $name(value: &mut $value, step: $value, packed: Packed<'_>, out: &mut Vec<$word>) {
+            pub(super) fn $name(
+                value: $value,
+                step: $value,
+                packed: Packed<'_>,
+                out: &mut [MaybeUninit<$word>],
+            ) -> $value {
+                const LAST: $value = (64 / size_of::<$word>() - 1) as $value;
                 let Packed { bytes, first, width, len } = packed;
-                let steps = $set1(step);
-                let mut carry = $set1(*value);
-                let (before, first, bytes) = (out.len(), first % 8, &bytes[first / 8 * width as usize..]);
-                $mapped(bytes, first, width, room::behind(out, len), |deltas| {
+                let (steps, mut carry) = ($set1(step), $set1(value));
+                let mut sums = carry;
+                $mapped(&bytes[first / 8 * width as usize..], first % 8, width, out, |deltas| {
                     let v = $within($add(deltas, steps));
-                    let sums = $add(carry, v);
-                    carry = $add(carry, $last(v));
+                    sums = $add(carry, v);
+                    carry = $add(carry, $lane($set1(LAST), v));
                     sums
                 });
-                // SAFETY: all of the room was written.
-                unsafe { out.set_len(before + len) };
-                if let Some(&last) = out[before..].last() {
-                    *value = last as $value;
-                }
+                // The last vector may have lanes too many; the index is taken modulo the lanes.
+                let last = $lane($set1(len.wrapping_sub(1) as $value), sums);
+                $low(_mm512_castsi512_si128(last))
             }
         };
     }
-    append_sums!(
-        append_sums_i64,
+    write_sums!(
+        write_sums_i64,
         i64,
         u64,
         mapped_u64,
         _mm512_set1_epi64,
         _mm512_add_epi64,
         within_64,
-        |v| { _mm512_permutexvar_epi64(_mm512_set1_epi64(7), v) }
+        _mm512_permutexvar_epi64,
+        _mm_cvtsi128_si64
     );
-    append_sums!(
-        append_sums_i32,
+    write_sums!(
+        write_sums_i32,
         i32,
         u32,
         mapped_u32,
         _mm512_set1_epi32,
         _mm512_add_epi32,
         within_32,
-        |v| { _mm512_permutexvar_epi32(_mm512_set1_epi32(15), v) }
+        _mm512_permutexvar_epi32,
+        _mm_cvtsi128_si32
     );
 
     /// Each lane plus those before it.

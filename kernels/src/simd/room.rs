@@ -17,3 +17,12 @@ pub(super) unsafe fn over<T: Copy>(values: &mut [T]) -> &mut [MaybeUninit<T>] {
     // SAFETY: the layouts are the same, and the caller leaves values behind.
     unsafe { &mut *(std::ptr::from_mut(values) as *mut [MaybeUninit<T>]) }
 }
+
+/// Places that were written to as values.
+///
+/// # Safety
+/// All of them were.
+pub(super) unsafe fn written<T: Copy>(places: &mut [MaybeUninit<T>]) -> &mut [T] {
+    // SAFETY: the layouts are the same, and the caller wrote values.
+    unsafe { &mut *(std::ptr::from_mut(places) as *mut [T]) }
+}

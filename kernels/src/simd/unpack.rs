@@ -96,7 +96,13 @@ pub(crate) fn append<T: Word>(
 }
 
 /// Writes all of `out`.
-fn unpack_to<T: Word>(level: Level, packed: &[u8], first: usize, width: u32, out: &mut [MaybeUninit<T>]) {
+pub(super) fn unpack_to<T: Word>(
+    level: Level,
+    packed: &[u8],
+    first: usize,
+    width: u32,
+    out: &mut [MaybeUninit<T>],
+) {
     assert!(width <= T::BITS);
     if width == 0 {
         out.fill(MaybeUninit::new(T::default()));

@@ -69,6 +69,7 @@ fn every_width_in_pieces() {
                 assert_eq!(out, expected);
                 assert_eq!((delta.end(), delta.remaining()), (end, 0));
                 assert!(delta.read_i64(&mut [0]).is_err());
+                appended_in_pieces(&bytes, piece, &expected);
             }
             let mut delta = Delta::new(bytes.clone()).unwrap();
             let mut out = vec![0; len];
@@ -76,12 +77,28 @@ fn every_width_in_pieces() {
             assert!(out.iter().copied().eq(expected.iter().map(|&value| value as i32)));
             let mut delta = Delta::new(bytes).unwrap();
             let at = len / 2;
+            assert_eq!(delta.find_end().unwrap(), end);
             delta.skip(at).unwrap();
+            assert_eq!(delta.find_end().unwrap(), end);
             let mut out = vec![0; len - at];
             delta.read_i64(&mut out).unwrap();
             assert_eq!(out, expected[at..]);
         }
     }
+}
+
+fn appended_in_pieces(bytes: &Buffer, piece: usize, expected: &[i64]) {
+    let (mut narrow, mut wide) = (Delta::new(bytes.clone()).unwrap(), Delta::new(bytes.clone()).unwrap());
+    let (mut out, mut wide_out) = (vec![7], vec![7]);
+    for values in expected.chunks(piece) {
+        narrow.append_u32(values.len(), &mut out).unwrap();
+        wide.append_u64(values.len(), &mut wide_out).unwrap();
+        assert_eq!(wide.find_end().unwrap(), bytes.len() - 9);
+    }
+    assert_eq!((out[0], wide_out[0]), (7, 7));
+    assert!(out[1..].iter().copied().eq(expected.iter().map(|&value| value as u32)));
+    assert!(wide_out[1..].iter().copied().eq(expected.iter().map(|&value| value as u64)));
+    assert!(narrow.append_u32(1, &mut out).is_err() && wide.append_u64(1, &mut wide_out).is_err());
 }
 
 #[test]
@@ -96,6 +113,8 @@ fn truncation_is_malformed_or_right() {
             if read.is_ok() {
                 assert_eq!(out, expected);
             }
+            let end = Delta::new(bytes.slice_with_length(0, len)).and_then(|delta| delta.find_end());
+            assert_eq!(end.is_ok(), read.is_ok());
         }
     }
 }

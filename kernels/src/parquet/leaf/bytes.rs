@@ -5,8 +5,8 @@
 //! DELTA_LENGTH_BYTE_ARRAY   lengths: delta stream; then all bytes
 //! DELTA_BYTE_ARRAY          lengths of the prefix shared with the value before: delta stream; suffixes: as DELTA_LENGTH_BYTE_ARRAY
 //! ```
-//! Lengths are decoded block by block; where they end is found by passing over a copy of their stream, so that nothing is
-//! allocated by what its header says.
+//! Lengths are decoded block by block; where they end is found by the widths of their stream, so that nothing is allocated by
+//! what its header says and nothing is decoded twice.
 
 use arrow::buffer::Buffer;
 
@@ -254,9 +254,7 @@ fn end(lengths: &Delta, values: usize) -> Result<usize, Malformed> {
     if lengths.len() > values {
         return Err(Malformed::new("more lengths than values"));
     }
-    let mut all = lengths.clone();
-    all.skip(lengths.len())?;
-    Ok(all.end())
+    lengths.find_end()
 }
 
 pub(super) fn early() -> Malformed {

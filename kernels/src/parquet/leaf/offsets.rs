@@ -151,9 +151,7 @@ impl<O: Offset> Column for Offsets<O> {
                     out.extend(places.iter().map(|place| place.length));
                 }
                 Source::Bytes(Values::Lengths(values)) => {
-                    return over_defaults(out, len, |block| {
-                        append_lengths::<O>(values, text, block, data, grant)
-                    });
+                    append_lengths::<O>(values, text, len, out, data, grant)?;
                 }
                 Source::Bytes(Values::Prefixes(values)) => {
                     return over_defaults(out, len, |block| {
@@ -219,18 +217,17 @@ fn append<O: Offset>(
     if append_values(data, bytes, places, total) { Ok(()) } else { Err(early().into()) }
 }
 
-/// Copies values that lie one after another to the end of `data`.
+/// Copies the next `len` values to the end of `data`, and their lengths to that of `out`.
 fn append_lengths<O: Offset>(
     values: &mut Lengths,
     text: bool,
-    out: &mut [u32],
+    len: usize,
+    out: &mut Vec<u32>,
     data: &mut Vec<u8>,
     grant: &mut Grant,
 ) -> Result<(), Fault> {
-    let (lengths, start, bytes) = values.block(out.len())?;
-    for (out, &length) in out.iter_mut().zip(lengths) {
-        *out = length as u32;
-    }
+    let (lengths, start, bytes) = values.block(len)?;
+    out.extend(lengths.iter().map(|&length| length as u32));
     let total: usize = lengths.iter().map(|&length| length as usize).sum();
     let bytes = &bytes[start..start + total];
     if text {

@@ -7,8 +7,13 @@ use std::mem::MaybeUninit;
 /// 32 bytes of each stream from `at` on can be read.
 #[target_feature(enable = "avx2")]
 unsafe fn load<const N: usize>(streams: [&[u8]; N], at: usize) -> [__m256i; N] {
-    // SAFETY: as the caller says.
-    streams.map(|stream| unsafe { _mm256_loadu_si256(stream.as_ptr().add(at).cast()) })
+    // A loop: closures are not always inlined into functions of more instructions.
+    let mut vectors = [_mm256_setzero_si256(); N];
+    for (vector, stream) in vectors.iter_mut().zip(streams) {
+        // SAFETY: as the caller says.
+        *vector = unsafe { _mm256_loadu_si256(stream.as_ptr().add(at).cast()) };
+    }
+    vectors
 }
 
 /// How many values lie in whole vectors.

@@ -7,8 +7,13 @@ use std::mem::MaybeUninit;
 /// 64 bytes of each stream from `at` on can be read.
 #[target_feature(enable = "avx512f")]
 unsafe fn load<const N: usize>(streams: [&[u8]; N], at: usize) -> [__m512i; N] {
-    // SAFETY: as the caller says.
-    streams.map(|stream| unsafe { _mm512_loadu_si512(stream.as_ptr().add(at).cast()) })
+    // A loop: closures are not always inlined into functions of more instructions.
+    let mut vectors = [_mm512_setzero_si512(); N];
+    for (vector, stream) in vectors.iter_mut().zip(streams) {
+        // SAFETY: as the caller says.
+        *vector = unsafe { _mm512_loadu_si512(stream.as_ptr().add(at).cast()) };
+    }
+    vectors
 }
 
 /// How many values lie in whole vectors.

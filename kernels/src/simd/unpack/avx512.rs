@@ -19,7 +19,8 @@ macro_rules! unpack {
             $mapped(packed, first, width, out, |lanes| lanes);
         }
 
-        /// The same, each vector of them mapped before it is stored, in order; the last vector may have lanes too many.
+        /// The same, also of no bits, each vector of them mapped before it is stored, in order; the last vector may have lanes
+        /// too many.
         #[target_feature(enable = "avx512f,avx512bw,avx512dq,avx512vl,avx512vbmi,avx512vbmi2,bmi2")]
         #[inline]
         pub(in crate::simd) fn $mapped(
@@ -31,7 +32,7 @@ macro_rules! unpack {
         ) {
             const SIZE: usize = size_of::<$word>();
             const LANES: usize = 64 / SIZE;
-            assert!((1..=<$word>::BITS).contains(&width) && first < 8);
+            assert!(width <= <$word>::BITS && first < 8);
             // Vectors are whole bytes, so that all of them begin at the same bit of a byte.
             let bit = first * width as usize;
             let (packed, bit) = (&packed[bit / 8..], (bit % 8) as u32);
@@ -40,7 +41,7 @@ macro_rules! unpack {
             assert!(bits.div_ceil(8) <= packed.len());
             let (low, shift) = $setup(width, bit);
             let high = _mm512_add_epi8(low, _mm512_set1_epi8(SIZE as i8));
-            let mask = $set1((<$word>::MAX >> (<$word>::BITS - width)) as _);
+            let mask = $set1(<$word>::MAX.unbounded_shr(<$word>::BITS - width) as _);
             let stride = LANES * width as usize / 8;
             // Shifts are at most 7, and even (a multiple of 4, 8) where the width is and the first bit is a byte's.
             let most = if bit == 0 { 8 - (1 << width.trailing_zeros().min(3)) } else { 7 };
@@ -53,8 +54,11 @@ macro_rules! unpack {
                 };
                 map(_mm512_and_si512(value, mask))
             };
+            let whole = out.len() / LANES;
+            // Mostly all of them, which is found without a division.
             let whole = match packed.len().checked_sub(64) {
-                Some(spare) => (out.len() / LANES).min(spare / stride + 1),
+                Some(spare) if whole.saturating_sub(1) * stride <= spare => whole,
+                Some(spare) => spare / stride + 1,
                 None => 0,
             };
             let (from, to) = (packed.as_ptr(), out.as_mut_ptr());
