@@ -285,11 +285,13 @@ fn most_rows(plan: &Plan) -> Option<u64> {
         Operator::Filter(_) | Operator::Project(_) => only,
         Operator::Aggregate { keys, .. } if keys.is_empty() => Some(1),
         Operator::Aggregate { sets: None, .. } => only,
-        Operator::Aggregate { sets: Some(sets), .. } => only.map(|rows| rows * sets.sets().len() as u64),
+        Operator::Aggregate { sets: Some(sets), .. } => {
+            only.map(|rows| rows.saturating_mul(sets.sets().len() as u64))
+        }
         Operator::Sort { fetch, .. } | Operator::Limit { fetch, .. } => at_most(fetch),
         // A guess: each row of the larger side has one partner.
         Operator::Join { .. } => inputs.into_iter().collect::<Option<Vec<_>>>()?.into_iter().max(),
-        Operator::Union => inputs.into_iter().sum(),
+        Operator::Union => inputs.into_iter().try_fold(0u64, |sum, rows| Some(sum.saturating_add(rows?))),
     }
 }
 
