@@ -125,6 +125,7 @@ impl Drive<'_> {
             ran.and_then(|()| receiver.seal()).map(|bytes| tally.spilled("result spilled bytes", bytes));
         let wall = started.elapsed();
         self.account_joins(pipeline, &readings, &tasks);
+        tally.spilled_bytes += tasks.iter().map(Task::spilled_again).sum::<u64>();
         drop(tasks);
         let read: Vec<(u64, Option<PruneReport>)> =
             readings.iter().map(|reading| (reading.rows_read(), reading.pruned())).collect();

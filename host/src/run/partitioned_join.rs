@@ -52,6 +52,8 @@ pub(crate) struct PartitionedJoin {
     cancel: Cancellation,
     rows: AtomicU64,
     spilled: AtomicU64,
+    /// Of these, what partitions that were cut again wrote, and nobody has counted yet.
+    spilled_again: AtomicU64,
     divided: AtomicU64,
 }
 
@@ -102,6 +104,7 @@ impl PartitionedJoin {
             cancel: query.cancel.clone(),
             rows: AtomicU64::new(0),
             spilled: AtomicU64::new(0),
+            spilled_again: AtomicU64::new(0),
             divided: AtomicU64::new(0),
         }
     }
@@ -114,6 +117,11 @@ impl PartitionedJoin {
     /// Counts bytes of the partitions that are on disk.
     pub(crate) fn add_spilled(&self, bytes: u64) {
         self.spilled.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes that partitions wrote when they were cut again, since this was asked last.
+    pub(crate) fn take_spilled_again(&self) -> u64 {
+        self.spilled_again.swap(0, Ordering::Relaxed)
     }
 
     /// Writes into the report what was joined so far.
@@ -242,6 +250,7 @@ impl PartitionChunks {
         store.cut(&mut uncut)?;
         let (parts, spilled) = store.finish()?;
         self.join.add_spilled(spilled);
+        self.join.spilled_again.fetch_add(spilled, Ordering::Relaxed);
         Ok(parts)
     }
 

@@ -77,6 +77,14 @@ impl Task {
         }
     }
 
+    /// Bytes that a join of partitions wrote while its tasks ran, counted once.
+    pub(crate) fn spilled_again(&self) -> u64 {
+        match &self.work {
+            Work::Joined { join, .. } => join.take_spilled_again(),
+            _ => 0,
+        }
+    }
+
     /// The join of the branch that its rows come to first.
     pub(crate) fn enters(&self) -> usize {
         match self.work {
